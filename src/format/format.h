@@ -1,0 +1,196 @@
+/*
+ * What a format is: three separate parts and what they share.
+ *
+ *   split  in the parent: where the next record ends. Never looks at fields.
+ *   parse  in a worker: one record of a chunk to a node.
+ *   write  in a worker: one node to output bytes.
+ *
+ * split and parse of a format share one state machine: for every byte string they agree on where
+ * records begin and end, and so on their number. formats.c holds the only list of formats.
+ */
+#ifndef TM_FORMAT_FORMAT_H
+#define TM_FORMAT_FORMAT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "record/node.h"
+
+/* How bytes are read or written; a format looks at what concerns it. Plain data, never changes. */
+enum ragged { RAGGED_ERROR, RAGGED_FILL, RAGGED_TRIM };
+enum duplicates { DUPLICATES_ERROR, DUPLICATES_LAST, DUPLICATES_NUMBER };
+enum extra { EXTRA_ERROR, EXTRA_DROP };
+enum missing { MISSING_ERROR, MISSING_EMPTY };
+enum nested { NESTED_JSON, NESTED_FLATTEN, NESTED_ERROR };
+
+/* `input.types`: a default for all columns, and columns that differ from it. */
+struct column_types {
+    bool all_text;
+    uint32_t n;
+    const struct slice *names;
+    const bool *text;
+};
+
+struct input_dialect {
+    char delimiter, quote; /* quote '\0': none */
+    bool header;
+    struct slice comment; /* prefix of lines to skip at a record's start; n == 0: none */
+    enum ragged ragged;
+    enum duplicates duplicates;
+    bool lazy_quotes;
+    struct column_types types;
+    uint32_t max_depth;
+};
+
+struct output_dialect {
+    char delimiter, quote;
+    bool header;
+    bool crlf; /* line end of records that have none of their own */
+    enum extra extra;
+    enum missing missing;
+    enum nested nested;
+    uint32_t columns_n; /* `output.columns`; 0: those of the first record written */
+    const struct slice *columns;
+};
+
+/* ---- split ---- */
+
+enum split_verdict {
+    SPLIT_RECORD, /* [0, length) is one record with its line end */
+    SPLIT_SKIP,   /* [0, length) lies between records: a blank or comment line */
+    SPLIT_MORE,   /* no end in sight: call again with the same start and more bytes, or final */
+    SPLIT_ERROR,  /* the input ends or breaks inside a record: err is filled */
+};
+
+struct extent {
+    size_t length;
+    uint64_t lines; /* line ends inside; a last line without one counts as well */
+};
+
+/*
+ * Where the scan of an unfinished record stands, so that it is never scanned twice.
+ * All zero at every record's start.
+ */
+struct split_state {
+    size_t scanned;
+    uint64_t lines;
+    uint32_t machine;     /* the format's own */
+    uint64_t opened_line; /* lines before the quote that is open, for the message */
+};
+
+/* ---- parse ---- */
+
+/* A file's reader in a worker. Made by format->reader_new; the format knows what is in it. */
+struct reader;
+
+struct parsed {
+    struct node *record; /* NULL for PARSE_SKIP and PARSE_FAILED */
+    size_t length;       /* bytes that it took, line end included; set for every verdict */
+    uint64_t lines;
+};
+
+enum parse_verdict {
+    PARSE_RECORD,
+    PARSE_SKIP,
+    PARSE_FAILED, /* the record is malformed: E_RECORD in err; `length` leads to the next one */
+    PARSE_MEMORY,
+};
+
+/* ---- write ---- */
+
+struct writer;
+
+/*
+ * How the rows of a format with columns are laid out: by their names in order. The writer changes
+ * its layout when a record has other fields; whoever puts rows together reads it after each write.
+ */
+struct layout {
+    uint64_t serial; /* changes whenever the names do */
+    uint32_t n;
+    const struct slice *names; /* the writer's, until its next write */
+};
+
+struct format {
+    const char *name;
+    const char *const *extensions; /* ".csv", ..., NULL at the end */
+    const char *help;              /* one sentence */
+    bool has_columns;              /* output rows have columns, fixed by the first one */
+
+    /* Input; NULL where a format is output only. */
+
+    /*
+     * p[0 .. n) begins at a record's start; `final`: nothing follows. Never reads past n. For a
+     * final n > 0 the answer is never SPLIT_MORE.
+     */
+    enum split_verdict (*split)(const struct input_dialect *d, struct split_state *s, const char *p,
+                                size_t n, bool final, struct extent *out, err *e);
+    /*
+     * The header record that split found at the file's start, as column names; NULL: this format
+     * or dialect has none. Names live in the arena. `first` is the first record after skipped
+     * lines; without a header (d->header false) it is called with the first data record, to count
+     * its columns, and the record stays data.
+     */
+    int (*header)(const struct input_dialect *d, struct arena *arena, struct slice first,
+                  struct columns **out, err *e);
+    /* `columns` outlives the reader. NULL when memory is out. */
+    struct reader *(*reader_new)(const struct input_dialect *d, const struct columns *columns);
+    void (*reader_free)(struct reader *r);
+    /* p begins at a record's start, n > 0; the chunk ends at a record's end. */
+    enum parse_verdict (*parse)(struct reader *r, struct arena *arena, const char *p, size_t n,
+                                struct parsed *out, err *e);
+
+    /* Output; NULL where a format is input only. */
+
+    /*
+     * `verbatim` is the reader's origin whose records may be copied as they are, because input and
+     * output have this format and an equal dialect; NULL: none.
+     */
+    struct writer *(*writer_new)(const struct output_dialect *d);
+    void (*writer_free)(struct writer *w);
+    /*
+     * Append one record as a whole row with its line end. E_WRITE with a message on failure (what
+     * was appended is cut off by the caller), E_MEMORY when memory is out.
+     */
+    int (*write)(struct writer *w, struct buf *out, const struct node *record, err *e);
+    /* has_columns: the layout of the row written last. */
+    const struct layout *(*layout)(const struct writer *w);
+    /* has_columns: from now on rows have these columns; records that do not fit fail or are fitted. */
+    int (*fix_columns)(struct writer *w, uint32_t n, const struct slice *names);
+
+    /* What stands around the rows; runs where the output is put together. NULL: nothing does. */
+
+    struct finish *(*finish_new)(const struct output_dialect *d);
+    void (*finish_free)(struct finish *f);
+    /* Before the first row, and also when there is none (n may then be 0). */
+    int (*finish_begin)(struct finish *f, struct buf *out, uint32_t n, const struct slice *names);
+    /* Whole rows; NULL: they are passed on as they are. Checks them: they come from a worker. */
+    int (*finish_rows)(struct finish *f, struct buf *out, struct slice rows, err *e);
+    int (*finish_end)(struct finish *f, struct buf *out);
+    /*
+     * has_columns: rows of layout `from` laid out anew as `to`. tm_layout_fits() has said that they
+     * fit. Checks the rows: they come from a worker; E_WORKER when they are broken.
+     */
+    int (*relayout)(const struct output_dialect *d, struct slice rows, uint32_t from_n,
+                    const struct slice *from, uint32_t to_n, const struct slice *to,
+                    struct buf *out, err *e);
+};
+
+/* By name; NULL when there is none. */
+const struct format *tm_format_find(struct slice name);
+/* By a file's name (".gz" and ".zst" behind the extension are passed over); NULL: unknown. */
+const struct format *tm_format_by_path(const char *path);
+/* Row i of the list, NULL past its end. */
+const struct format *tm_format_at(size_t i);
+
+/* Are `in` and `out` one dialect of `f`, so that untouched bytes may be copied from one to the other? */
+bool tm_format_verbatim(const struct format *in, const struct input_dialect *id,
+                        const struct format *out, const struct output_dialect *od);
+
+/*
+ * May rows with columns `from` be written under the fixed columns `to`? The one place that judges
+ * it, for writers and for whoever puts rows together, so that the message is the same:
+ * E_WRITE "field 'z' is not among the output's columns (output.extra: drop leaves it out)".
+ */
+int tm_layout_fits(const struct output_dialect *d, uint32_t from_n, const struct slice *from,
+                   uint32_t to_n, const struct slice *to, err *e);
+
+#endif

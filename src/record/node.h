@@ -1,0 +1,116 @@
+/*
+ * Nodes: records, and the arrays and objects inside them, parsed lazily.
+ *
+ * A record is an object node. Its fields point into the bytes it was read from; a nested value stays
+ * text (VALUE_JSON) until somebody opens it, which makes a node of its own one level deep. What
+ * nobody assigned is written with the bytes it came with: `changed` says, for a whole subtree at
+ * once, whether there is anything to write anew.
+ *
+ * Everything that hangs on a node lives in its arena: nothing is freed singly. Text that a field
+ * points to must live as long as the arena's content does; who puts it in has to see to that
+ * (tm_value_keep copies it).
+ */
+#ifndef TM_RECORD_NODE_H
+#define TM_RECORD_NODE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "record/value.h"
+
+enum node_kind { NODE_OBJECT, NODE_ARRAY };
+
+/*
+ * One field of an object, or one element of an array (key unused).
+ * A cache line on 64-bit machines.
+ */
+struct field {
+    struct slice key;    /* the decoded name */
+    const char *start;   /* JSON: where the field begins in the node's source, at the key's quote or
+                            the element; NULL for CSV and for a field that was added */
+    struct slice source; /* the value's own bytes in the source, a CSV cell's quotes included;
+                            p is NULL once it was assigned or when it was added */
+    struct value value;  /* JSON or CELL or TEXT as read; NODE once opened; VALUE_NONE: deleted */
+};
+
+/* The names of a CSV header. Outlives every record that was read under it. */
+struct columns {
+    uint32_t n;
+    bool positional;           /* no header: scripts say r[i]; names are "1", "2", ... */
+    const struct slice *names; /* n of them, all different */
+    const uint8_t *as_text;    /* n flags: the column's cells are VALUE_TEXT; NULL: none is */
+};
+
+struct node {
+    enum node_kind kind;
+    bool changed; /* something in here or below was assigned, added or deleted */
+    bool
+        reshaped; /* objects: a field was added or deleted, so the names differ from the source's */
+    uint32_t count; /* fields in use, deleted ones included */
+    uint32_t cap;
+    uint32_t live;      /* fields that are not deleted; == count for arrays, which have no holes */
+    uint32_t originals; /* fields 0 .. originals-1 came from the source, in its order */
+    struct field *fields;
+    struct node *parent; /* whom to tell of changes; NULL for a record */
+    struct arena *arena;
+    struct slice source; /* own bytes: JSON from bracket to bracket, CSV and text the record without
+                              its line end; p is NULL when built by a script */
+    struct slice line_end; /* records: the bytes of their line end ("", "\n", "\r\n") */
+    const void *origin;    /* records: the reader that made it, NULL when built. A writer copies own
+                              bytes of formats other than JSON only from the reader of its dialect */
+    const struct columns *columns; /* CSV records: the header they were read under, else NULL */
+};
+
+#define NODE_DEPTH_MAX 1000
+
+/* An empty node with room for `cap` fields; NULL when memory is out. */
+struct node *tm_node_new(struct arena *arena, enum node_kind kind, uint32_t cap);
+
+/*
+ * A slot behind the last field, zeroed, counted as live; NULL when memory is out. For readers and
+ * builders: sets neither `changed` nor `reshaped`.
+ */
+struct field *tm_node_append(struct node *n);
+
+/*
+ * Index of the live field named `key`, or UINT32_MAX. `hint` is tried first: an index that such a
+ * record had it at before (any number will do).
+ */
+uint32_t tm_node_find(const struct node *n, struct slice key, uint32_t hint);
+
+/*
+ * What field `i` (< count) holds, decoded: NONE, NULL, FALSE, TRUE, INT, FLOAT, TEXT, NUMBER or
+ * NODE, never JSON or CELL. Opens a nested value on first touch. TEXT without escapes points into
+ * the source. Returns TIDEMILL_OK or TIDEMILL_E_MEMORY.
+ */
+int tm_node_get(struct node *n, uint32_t i, struct value *out);
+
+/*
+ * The field's own bytes: for JSON strings their decoded content, for other JSON values their text;
+ * for CSV the cell's content. For an assigned value, as it would be written to JSON (strings: their
+ * bytes). May use the arena. `err` as for writing.
+ */
+int tm_node_text(struct node *n, uint32_t i, struct slice *out, err *e);
+
+/*
+ * Assign. The value is taken as it is: its text must live in (or as long as) the node's arena, a
+ * node in it must be fresh, unshared and of the same arena; see tm_value_keep. Marks `changed` up
+ * to the record.
+ */
+void tm_node_set(struct node *n, uint32_t i, struct value v);
+/* Append a new field to an object or an element to an array. E_MEMORY when memory is out. */
+int tm_node_add(struct node *n, struct slice key, struct value v);
+/* Delete a field of an object (its slot stays, as VALUE_NONE), or the last element of an array. */
+void tm_node_delete(struct node *n, uint32_t i);
+
+/*
+ * A copy of `v` that may be assigned to a node of `arena`: containers are copied deeply where they
+ * are changed and as text where they are not. `deep` copies text too, for values that outlive what
+ * they point to. `out->node->parent` is set by tm_node_set/add.
+ */
+int tm_value_keep(struct arena *arena, const struct value *v, bool deep, struct value *out);
+
+/* A deep copy of a record that lives in `arena` alone. NULL when memory is out. */
+struct node *tm_node_copy(struct arena *arena, const struct node *n);
+
+#endif
