@@ -1,0 +1,354 @@
+/*
+ * Numbers as text and back. Text flows in as slices that are only read; doubles come out correctly
+ * rounded, and go out in their shortest form. Nothing depends on the locale or takes memory.
+ *
+ * Reading: up to 19 digits are an integer w, the number is w * 10^e. Where both are small the
+ * division or product of two exact doubles is exact (W. D. Clinger, How to Read Floating Point
+ * Numbers Accurately, 1990); else a 192-bit product decides unless it lies at a boundary; what
+ * remains goes to strtod.
+ *
+ * Writing: Schubfach (R. Giulietti, The Schubfach way to render doubles, 2020): of the decimals
+ * with the fewest digits inside the rounding interval, the one nearest to the double.
+ */
+#include "base/number.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/powers.h"
+
+__extension__ typedef unsigned __int128 wide;
+
+/* floor(log2(10^e)) and floor(log10(2^e)), right for all exponents that doubles have. */
+static int floor_log2_pow10(int e)
+{
+    return (e * 1741647) >> 19;
+}
+
+static int floor_log10_pow2(int e)
+{
+    return (e * 1262611) >> 22;
+}
+
+/* ---- reading ---- */
+
+#define MANTISSA_DIGITS 19
+#define EXPONENT_HUGE   ((int64_t)1 << 40) /* beyond what digits within memory could make up for */
+
+/* A number taken apart: w * 10^e10, `cut` when digits other than 0 were left out of w. */
+struct decimal {
+    bool negative, integer, cut;
+    uint64_t w;
+    unsigned digits; /* of w */
+    int64_t e10;
+    const char *whole, *fraction; /* the digits, for strtod */
+    size_t whole_n, fraction_n;
+};
+
+static bool is_digit(char c)
+{
+    return (unsigned char)(c - '0') < 10;
+}
+
+/* Take a run of digits; each one moves the exponent by `used` when it enters w, else by `left`. */
+static const char *take_digits(struct decimal *d, const char *p, const char *end, int used,
+                               int left)
+{
+    for (; p < end && is_digit(*p); p++) {
+        if (d->digits < MANTISSA_DIGITS) {
+            d->w = d->w * 10 + (uint64_t)(*p - '0');
+            d->digits += d->w != 0;
+            d->e10 += used;
+        } else {
+            d->cut |= *p != '0';
+            d->e10 += left;
+        }
+    }
+    return p;
+}
+
+/* [eE][+-]?[0-9]+ at p, into *e; NULL when it is none. */
+static const char *take_exponent(const char *p, const char *end, int64_t *e)
+{
+    bool negative = false;
+    p++;
+    if (p < end && (*p == '+' || *p == '-'))
+        negative = *p++ == '-';
+    if (p == end || !is_digit(*p))
+        return NULL;
+    for (*e = 0; p < end && is_digit(*p); p++)
+        if (*e < EXPONENT_HUGE)
+            *e = *e * 10 + (*p - '0');
+    if (negative)
+        *e = -*e;
+    return p;
+}
+
+static bool take_apart(struct slice s, bool exponents, struct decimal *d)
+{
+    const char *p = s.p, *end = s.p + s.n;
+    *d = (struct decimal){.integer = true};
+    if (p < end && *p == '-') {
+        d->negative = true;
+        p++;
+    }
+    d->whole = p;
+    if (p < end && *p == '0')
+        p++;
+    else
+        p = take_digits(d, p, end, 0, 1);
+    d->whole_n = (size_t)(p - d->whole);
+    if (d->whole_n == 0)
+        return false;
+    if (p < end && *p == '.') {
+        d->integer = false;
+        d->fraction = ++p;
+        p = take_digits(d, p, end, -1, 0);
+        d->fraction_n = (size_t)(p - d->fraction);
+        if (d->fraction_n == 0)
+            return false;
+    }
+    if (exponents && p < end && (*p == 'e' || *p == 'E')) {
+        int64_t e;
+        d->integer = false;
+        p = take_exponent(p, end, &e);
+        if (!p)
+            return false;
+        d->e10 += e;
+    }
+    return p == end;
+}
+
+/* A double holds at most 767 significant digits; what follows counts only as "a bit more". */
+#define DIGITS_MAX 800
+
+static size_t copy_digits(char *out, size_t n, const char *p, size_t count, bool *more)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (n == 0 && p[i] == '0')
+            continue;
+        if (n < DIGITS_MAX)
+            out[n++] = p[i];
+        else
+            *more |= p[i] != '0';
+    }
+    return n;
+}
+
+/* The C library does it, from digits and an exponent: without a radix there is no locale. */
+static double convert_slowly(const struct decimal *d)
+{
+    char text[DIGITS_MAX + 32];
+    bool more = false;
+    size_t whole = copy_digits(text, 0, d->whole, d->whole_n, &more);
+    size_t n = copy_digits(text, whole, d->fraction, d->fraction_n, &more);
+    if (more)
+        text[n++] = '1';
+    /* w's exponent is that of its last digit; move it to the last one here. */
+    int64_t e10 = d->e10 + (int64_t)d->digits - (int64_t)n;
+    if (e10 > 100000 || e10 < -100000)
+        e10 = e10 < 0 ? -100000 : 100000;
+    snprintf(text + n, sizeof text - n, "e%d", (int)e10);
+    return strtod(text, NULL);
+}
+
+static double double_of_bits(uint64_t bits)
+{
+    double d;
+    memcpy(&d, &bits, sizeof d);
+    return d;
+}
+
+/*
+ * w * 10^e, for w > 0, where 128 bits of the power are enough to tell. The row g is too large by
+ * less than 1, the product by less than 2^64: so its upper 128 bits, m, are off by less than one.
+ * If m has any bit set below the 54 that count, the true value lies strictly between two
+ * neighbouring 54-bit numbers, and there is no tie.
+ */
+static bool convert_by_product(uint64_t w, int e, double *out)
+{
+    const struct power *g = &powers[e - POWER_MIN];
+    int zeros = __builtin_clzll(w);
+    w <<= zeros;
+    wide m = (wide)w * g->hi + (((wide)w * g->lo) >> 64);
+    int bits = (uint64_t)(m >> 127) ? 128 : 127;
+    if ((m & (((wide)1 << (bits - 54)) - 1)) == 0)
+        return false;
+    uint64_t mantissa = (uint64_t)(m >> (bits - 54));
+    mantissa = (mantissa >> 1) + (mantissa & 1);
+    int e2 = bits - 53 + 64 - zeros + floor_log2_pow10(e) - 127;
+    if (mantissa >> 53) {
+        mantissa >>= 1;
+        e2++;
+    }
+    if (e2 < -1074 || e2 > 971)
+        return false;
+    *out = double_of_bits((uint64_t)(e2 + 1075) << 52 | (mantissa & (((uint64_t)1 << 52) - 1)));
+    return true;
+}
+
+static double convert(const struct decimal *d)
+{
+    static const double exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    double out;
+    if (d->w == 0)
+        return 0.0;
+    if (!d->cut && d->w >> 53 == 0 && d->e10 >= -22 && d->e10 <= 22)
+        return d->e10 < 0 ? (double)d->w / exact[-d->e10] : (double)d->w * exact[d->e10];
+    if (!d->cut && d->e10 >= POWER_MIN && d->e10 <= 308 &&
+        convert_by_product(d->w, (int)d->e10, &out))
+        return out;
+    return convert_slowly(d);
+}
+
+static enum number_kind finish(const struct decimal *d, int64_t *i, double *f)
+{
+    if (d->integer && !(d->negative && d->w == 0)) {
+        if (d->e10 || d->w > (uint64_t)INT64_MAX + d->negative)
+            return NUMBER_WIDE;
+        *i = (int64_t)(d->negative ? 0 - d->w : d->w);
+        return NUMBER_INT;
+    }
+    double value = convert(d);
+    if (isinf(value))
+        return NUMBER_WIDE;
+    *f = d->negative ? -value : value;
+    return NUMBER_FLOAT;
+}
+
+enum number_kind tm_number_json(struct slice s, int64_t *i, double *d)
+{
+    struct decimal parts;
+    return take_apart(s, true, &parts) ? finish(&parts, i, d) : NUMBER_NONE;
+}
+
+enum number_kind tm_number_cell(struct slice s, int64_t *i, double *d)
+{
+    struct decimal parts;
+    /* Most cells are words: their first byte tells. */
+    if (s.n == 0 || (s.p[0] != '-' && !is_digit(s.p[0])))
+        return NUMBER_NONE;
+    if (!take_apart(s, false, &parts) || (parts.integer && parts.negative && parts.w == 0))
+        return NUMBER_NONE;
+    enum number_kind kind = finish(&parts, i, d);
+    return kind == NUMBER_WIDE ? NUMBER_NONE : kind;
+}
+
+/* ---- writing ---- */
+
+static size_t print_digits(char *out, uint64_t v)
+{
+    char text[20];
+    size_t n = 0;
+    do
+        text[sizeof text - ++n] = (char)('0' + v % 10);
+    while (v /= 10);
+    memcpy(out, text + sizeof text - n, n);
+    return n;
+}
+
+size_t tm_number_print_int(char *out, int64_t i)
+{
+    if (i >= 0)
+        return print_digits(out, (uint64_t)i);
+    *out = '-';
+    return 1 + print_digits(out + 1, 0 - (uint64_t)i);
+}
+
+/* floor(g * c / 2^128) with its last bit set when anything was cut off (rounding to odd). */
+static uint64_t multiply_to_odd(const struct power *g, uint64_t c)
+{
+    wide low = (wide)g->lo * c;
+    wide high = (wide)g->hi * c + (uint64_t)(low >> 64);
+    return (uint64_t)(high >> 64) | ((uint64_t)high > 1);
+}
+
+/* The shortest digits and their exponent of the double c * 2^q; `narrow`: a power of two. */
+static uint64_t shortest(uint64_t c, int q, bool narrow, int *exponent)
+{
+    uint64_t odd = c & 1;
+    int k = narrow ? (q * 1262611 - 524031) >> 22 /* of 3/4 * 2^q */ : floor_log10_pow2(q);
+    const struct power *g = &powers[-k - POWER_MIN];
+    int h = q + floor_log2_pow10(-k) + 1;
+    /* Four times the value and the ends of its rounding interval, scaled by 10^-k. */
+    uint64_t value = multiply_to_odd(g, (4 * c) << h);
+    uint64_t lower = multiply_to_odd(g, (4 * c - 2 + narrow) << h) + odd;
+    uint64_t upper = multiply_to_odd(g, (4 * c + 2) << h) - odd;
+    uint64_t s = value / 4;
+    if (s >= 10) {
+        uint64_t tens = s / 10;
+        bool down = lower <= 40 * tens, up = 40 * tens + 40 <= upper;
+        *exponent = k + 1;
+        if (down != up)
+            return tens + up;
+    }
+    bool down = lower <= 4 * s, up = 4 * s + 4 <= upper;
+    *exponent = k;
+    if (down != up)
+        return s + up;
+    uint64_t middle = 4 * s + 2;
+    return s + (value > middle || (value == middle && (s & 1)));
+}
+
+/*
+ * digits * 10^exponent with a point or an exponent: positional when the first digit stands for
+ * 10^-5 .. 10^15, else scientific, without '+'.
+ */
+static size_t print_decimal(char *out, uint64_t digits, int exponent)
+{
+    char text[20];
+    size_t n = print_digits(text, digits), used = 0;
+    for (; n > 1 && text[n - 1] == '0'; n--)
+        exponent++;
+    int first = exponent + (int)n - 1;
+    if (first >= 16 || first < -5) {
+        out[used++] = text[0];
+        if (n > 1)
+            out[used++] = '.';
+        memcpy(out + used, text + 1, n - 1);
+        used += n - 1;
+        out[used++] = 'e';
+        return used + tm_number_print_int(out + used, first);
+    }
+    if (first < 0) {
+        used = (size_t)(1 - first);
+        memcpy(out, "0.00000", used);
+        memcpy(out + used, text, n);
+        return used + n;
+    }
+    size_t whole = (size_t)first + 1, before = n < whole ? n : whole;
+    memcpy(out, text, before);
+    memset(out + before, '0', whole - before);
+    out[whole] = '.';
+    if (n <= whole) {
+        out[whole + 1] = '0';
+        return whole + 2;
+    }
+    memcpy(out + whole + 1, text + whole, n - whole);
+    return n + 1;
+}
+
+size_t tm_number_print_float(char *out, double d)
+{
+    uint64_t bits;
+    size_t sign = signbit(d) && !isnan(d);
+    memcpy(&bits, &d, sizeof bits);
+    uint64_t fraction = bits & (((uint64_t)1 << 52) - 1);
+    int biased = (int)(bits >> 52 & 0x7ff), exponent = 0;
+    if (sign)
+        *out++ = '-';
+    if (biased == 0x7ff) {
+        memcpy(out, fraction ? "nan" : "inf", 3);
+        return sign + 3;
+    }
+    double size = fabs(d);
+    if (size < 1e15 && size == (double)(uint64_t)size)
+        return sign + print_decimal(out, (uint64_t)size, 0);
+    uint64_t digits = biased ? shortest(fraction | (uint64_t)1 << 52, biased - 1075,
+                                        fraction == 0 && biased > 1, &exponent)
+                             : shortest(fraction, -1074, false, &exponent);
+    return sign + print_decimal(out, digits, exponent);
+}
