@@ -7,9 +7,10 @@
 
 #include "record/node.h"
 
-struct
-    json_reader; /* scratch memory kept from record to record: the nesting stack, known key sets */
+/* Scratch memory kept from record to record: the nesting stack, known keys. */
+struct json_reader;
 
+/* Brackets may be nested max_depth deep (0, or beyond NODE_DEPTH_MAX: that). NULL: out of memory. */
 struct json_reader *tm_json_reader_new(uint32_t max_depth);
 void tm_json_reader_free(struct json_reader *r);
 
@@ -17,9 +18,9 @@ void tm_json_reader_free(struct json_reader *r);
  * Validate all of `text` (structure, numbers, escapes, control characters, UTF-8, depth, duplicate
  * keys at every level) and index it as an object node with its source set (white space around the
  * value belongs to neither). On failure E_RECORD (or E_MEMORY) with a message such as
- * "invalid JSON: expected ':' after a key, got '}'"; *where is the byte offset in `text`, which the
- * message does not name. A valid value that is no object is a failure too ("the record is a
- * number, not an object; ...").
+ * "expected ':' after a key, got '}'", to which the caller adds what it read and where: *where is
+ * the byte offset in `text`. A valid value that is no object is a failure too ("the record is a
+ * number, not an object"); *where is then SIZE_MAX, for there is nothing to point at.
  */
 int tm_json_read(struct json_reader *r, struct arena *arena, struct slice text, struct node **out,
                  size_t *where, err *e);

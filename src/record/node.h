@@ -30,7 +30,8 @@ struct field {
                             the element; NULL for CSV and for a field that was added */
     struct slice source; /* the value's own bytes in the source, a CSV cell's quotes included;
                             p is NULL once it was assigned or when it was added */
-    struct value value;  /* JSON or CELL or TEXT as read; NODE once opened; VALUE_NONE: deleted */
+    struct value value;  /* JSON or CELL or TEXT as read; NODE once opened, TEXT once a JSON string
+                            with escapes was decoded (source stays); VALUE_NONE: deleted */
 };
 
 /* The names of a CSV header. Outlives every record that was read under it. */
@@ -39,6 +40,9 @@ struct columns {
     bool positional;           /* no header: scripts say r[i]; names are "1", "2", ... */
     const struct slice *names; /* n of them, all different */
     const uint8_t *as_text;    /* n flags: the column's cells are VALUE_TEXT; NULL: none is */
+    uint32_t cells;            /* in a row of the file; n, unless columns lost their name to a later
+                                  one of the same name and are left out */
+    const uint8_t *skipped;    /* `cells` flags: left out; NULL: none is */
 };
 
 struct node {
@@ -59,6 +63,7 @@ struct node {
     const void *origin;    /* records: the reader that made it, NULL when built. A writer copies own
                               bytes of formats other than JSON only from the reader of its dialect */
     const struct columns *columns; /* CSV records: the header they were read under, else NULL */
+    bool positional; /* copies of records without a header: columns is NULL, yet r[i] is field i */
 };
 
 #define NODE_DEPTH_MAX 1000
@@ -110,7 +115,11 @@ void tm_node_delete(struct node *n, uint32_t i);
  */
 int tm_value_keep(struct arena *arena, const struct value *v, bool deep, struct value *out);
 
-/* A deep copy of a record that lives in `arena` alone. NULL when memory is out. */
+/*
+ * A deep copy of a record that lives in `arena` alone, and may outlive the record's reader: columns
+ * is NULL (see positional); own bytes, line end and origin stay, origin only to be compared.
+ * NULL when memory is out.
+ */
 struct node *tm_node_copy(struct arena *arena, const struct node *n);
 
 #endif

@@ -1,0 +1,22 @@
+/*
+ * CSV cells become values here. The content is borrowed; numbers are read from it, text points to it.
+ */
+#include "record/cell.h"
+
+#include "base/number.h"
+
+struct value tm_cell_value(struct slice content)
+{
+    struct value v = {.kind = VALUE_TEXT};
+    switch (tm_number_cell(content, &v.i, &v.d)) {
+    case NUMBER_INT:
+        v.kind = VALUE_INT;
+        return v;
+    case NUMBER_FLOAT:
+        v.kind = VALUE_FLOAT;
+        return v;
+    default:
+        v.text = content;
+        return v;
+    }
+}

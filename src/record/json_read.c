@@ -1,0 +1,502 @@
+/*
+ * Reading of JSON: one pass over the bytes of a record that checks all of it (RFC 8259, UTF-8,
+ * depth, duplicate keys) and indexes its first level. The node and its fields go to the arena and
+ * point into the text, which is the caller's. The reader keeps scratch memory from record to
+ * record: the stack of open brackets (there is no recursion), names, and the keys of the record
+ * before, whose like is recognised without looking for duplicates again.
+ */
+#include <stdlib.h>
+
+#include "base/utf8.h"
+#include "record/json_scan.h"
+#include "record/json_text.h"
+
+struct open_bracket {
+    bool object;
+    size_t keys; /* where its names begin in the list */
+};
+
+struct json_reader {
+    uint32_t max_depth;
+    struct open_bracket *stack; /* max_depth of them */
+    struct json_keys keys;
+    /* The keys of an earlier record, all different and without escapes, and their bytes. */
+    struct slice *known;
+    uint32_t known_n, known_cap;
+    struct buf known_bytes;
+    uint32_t expected; /* fields of the record before */
+};
+
+#define KNOWN_MAX    4096u /* wider records are looked through each time */
+#define EXPECTED_MAX 1024u
+#define SPARE_FIELDS 4u /* so that a script may add a few in place */
+
+struct json_reader *tm_json_reader_new(uint32_t max_depth)
+{
+    struct json_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->max_depth = max_depth && max_depth < NODE_DEPTH_MAX ? max_depth : NODE_DEPTH_MAX;
+    r->expected = 12;
+    r->stack = calloc(r->max_depth, sizeof *r->stack);
+    if (!r->stack) {
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void tm_json_reader_free(struct json_reader *r)
+{
+    if (!r)
+        return;
+    tm_json_keys_release(&r->keys);
+    tm_buf_release(&r->known_bytes);
+    free(r->known);
+    free(r->stack);
+    free(r);
+}
+
+/* ---- strings, numbers, literals: each takes p at its first byte and returns what is behind ---- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The four digits at p, or -1. */
+static int32_t hex4(const char *p, const char *end)
+{
+    int32_t v = 0;
+    if (end - p < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_digit(p[i]);
+        if (digit < 0)
+            return -1;
+        v = v << 4 | digit;
+    }
+    return v;
+}
+
+/* The escape whose backslash is at p. */
+static const char *scan_escape(struct json_scan *s, const char *p)
+{
+    if (s->end - p < 2)
+        return tm_json_expected(s, s->end, "the rest of an escape");
+    if (p[1] != 'u') {
+        if (memchr("\"\\/bfnrt", p[1], 8))
+            return p + 2;
+        return tm_json_expected(s, p + 1, "one of \"\\/bfnrtu after a backslash");
+    }
+    int32_t c = hex4(p + 2, s->end);
+    if (c < 0)
+        return tm_json_fail(s, p, "\\u without four hexadecimal digits");
+    if (c < 0xd800 || c > 0xdfff)
+        return p + 6;
+    /* RFC 8259 section 8.2: what a lone half of a pair means nobody can tell. */
+    int32_t low = c < 0xdc00 && s->end - p >= 8 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8, s->end)
+                                                                               : -1;
+    if (low < 0xdc00 || low > 0xdfff)
+        return tm_json_fail(s, p, "a lone surrogate, \\u%04x, is no character", (unsigned)c);
+    return p + 12;
+}
+
+static const char *scan_string(struct json_scan *s, const char *quote, bool *escaped)
+{
+    bool high = false;
+    const char *p = json_find_special(quote + 1, s->end, &high);
+    while (p == s->end || *p != '"') {
+        if (p == s->end || *p != '\\')
+            return tm_json_bad_string(s, quote, p);
+        *escaped = true;
+        p = scan_escape(s, p);
+        if (!p)
+            return NULL;
+        p = json_find_special(p, s->end, &high);
+    }
+    if (high) {
+        struct slice inside = {quote + 1, (size_t)(p - quote) - 1};
+        size_t good = tm_utf8_check(inside);
+        if (good < inside.n)
+            return tm_json_fail(s, inside.p + good, "invalid UTF-8 in a string (byte 0x%02x)",
+                                (unsigned char)inside.p[good]);
+    }
+    return p + 1;
+}
+
+static inline const char *skip_digits(const char *p, const char *end)
+{
+    while (p < end && (unsigned char)(*p - '0') < 10)
+        p++;
+    return p;
+}
+
+/* RFC 8259 section 6. */
+static const char *scan_number(struct json_scan *s, const char *p)
+{
+    const char *end = s->end, *digits = p + (*p == '-');
+    p = skip_digits(digits, end);
+    if (p == digits)
+        return tm_json_expected(s, p, "a digit after '-'");
+    if (*digits == '0' && p - digits > 1)
+        return tm_json_fail(s, digits, "a number begins with a needless 0");
+    if (p < end && *p == '.') {
+        digits = p + 1;
+        p = skip_digits(digits, end);
+        if (p == digits)
+            return tm_json_expected(s, p, "a digit after '.'");
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '+' || *p == '-'))
+            p++;
+        digits = p;
+        p = skip_digits(digits, end);
+        if (p == digits)
+            return tm_json_expected(s, p, "a digit in an exponent");
+    }
+    return p;
+}
+
+static const char *scan_literal(struct json_scan *s, const char *p, struct slice word)
+{
+    if ((size_t)(s->end - p) < word.n || memcmp(p, word.p, word.n) != 0)
+        return tm_json_expected(s, p, "a value");
+    return p + word.n;
+}
+
+static const char *scan_scalar(struct json_scan *s, const char *p)
+{
+    bool escaped = false;
+    if (p == s->end)
+        return tm_json_expected(s, p, "a value");
+    switch (*p) {
+    case '"':
+        return scan_string(s, p, &escaped);
+    case '-':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
+        return scan_number(s, p);
+    case 't':
+        return scan_literal(s, p, SLICE("true"));
+    case 'f':
+        return scan_literal(s, p, SLICE("false"));
+    case 'n':
+        return scan_literal(s, p, SLICE("null"));
+    default:
+        return tm_json_expected(s, p, "a value");
+    }
+}
+
+/* Over the colon behind a key, to the value. */
+static inline const char *scan_colon(struct json_scan *s, const char *p)
+{
+    p = json_skip_space(p, s->end);
+    if (p == s->end || *p != ':')
+        return tm_json_expected(s, p, "':' after a key");
+    return json_skip_space(p + 1, s->end);
+}
+
+/* ---- nested values ---- */
+
+/* A key (in an object) and all that stands before the value. `first`: of its container. */
+static const char *scan_member(struct json_scan *s, const struct open_bracket *b, const char *p,
+                               bool first)
+{
+    bool escaped = false;
+    if (!b->object)
+        return p;
+    if (p == s->end || *p != '"')
+        return tm_json_expected(s, p, first ? "a key or '}'" : "a key after ','");
+    const char *behind = scan_string(s, p, &escaped);
+    if (!behind)
+        return NULL;
+    struct slice name = tm_json_key(s->arena, p, behind, escaped);
+    if (!name.p || !tm_json_keys_push(&s->r->keys, name, p))
+        return tm_json_no_memory(s);
+    return scan_colon(s, behind);
+}
+
+static bool at_close(const struct json_scan *s, const struct open_bracket *b, const char *p)
+{
+    return p < s->end && *p == (b->object ? '}' : ']');
+}
+
+/* Close all brackets that end at p; depth goes down. */
+static const char *scan_closes(struct json_scan *s, const char *p, uint32_t outside,
+                               uint32_t *depth)
+{
+    struct json_key twice;
+    struct json_reader *r = s->r;
+    for (;; p++) {
+        p = json_skip_space(p, s->end);
+        const struct open_bracket *b = &r->stack[*depth - 1];
+        if (!at_close(s, b, p))
+            return p;
+        if (b->object && !tm_json_keys_differ(&r->keys, b->keys, &twice))
+            return tm_json_twice(s, &twice);
+        if (--*depth == outside)
+            return p + 1;
+    }
+}
+
+/* The value at p, with all that is in it; `outside` brackets are open around it. */
+static const char *scan_value(struct json_scan *s, const char *p, uint32_t outside)
+{
+    uint32_t depth = outside;
+    struct open_bracket *stack = s->r->stack;
+    for (;;) {
+        bool opens = p < s->end && (*p == '{' || *p == '[');
+        if (opens) {
+            if (depth == s->r->max_depth)
+                return tm_json_fail(s, p, "nested deeper than %u levels", depth);
+            stack[depth++] = (struct open_bracket){*p == '{', s->r->keys.n};
+            p = json_skip_space(p + 1, s->end);
+        } else {
+            p = scan_scalar(s, p);
+            if (!p || depth == outside)
+                return p;
+        }
+        bool first = opens && !at_close(s, &stack[depth - 1], p);
+        if (!first) {
+            p = scan_closes(s, p, outside, &depth);
+            if (!p || depth == outside)
+                return p;
+            if (p == s->end || *p != ',')
+                return tm_json_expected(s, p,
+                                        stack[depth - 1].object ? "',' or '}' after a value"
+                                                                : "',' or ']' after a value");
+            p = json_skip_space(p + 1, s->end);
+        }
+        p = scan_member(s, &stack[depth - 1], p, first);
+        if (!p)
+            return NULL;
+    }
+}
+
+/* ---- the first level ---- */
+
+/* How far the record's keys are among the known ones. */
+struct shape {
+    uint32_t next; /* the next known key that may come */
+    bool known;    /* all keys so far were known, in their order: so they all differ */
+    bool escaped;  /* a key was not spelt as it reads */
+};
+
+/* Is the known key number `i` at p? */
+static inline bool is_known(const struct json_scan *s, uint32_t i, const char *p)
+{
+    struct slice key = s->r->known[i];
+    return (size_t)(s->end - p) >= key.n + 2 && p[key.n + 1] == '"' &&
+           memcmp(p + 1, key.p, key.n) == 0;
+}
+
+#define SKIPPED_KEYS 4 /* so many in a row may be missing in a known shape */
+
+/* The key at p, which is a quote; returns what is behind the closing one. */
+static const char *read_key(struct json_scan *s, struct shape *shape, struct field *f,
+                            const char *p)
+{
+    bool escaped = false;
+    const struct json_reader *r = s->r;
+    for (uint32_t i = shape->next; shape->known; i++) {
+        if (i >= r->known_n || i - shape->next >= SKIPPED_KEYS) {
+            shape->known = false;
+        } else if (is_known(s, i, p)) {
+            shape->next = i + 1;
+            f->key = (struct slice){p + 1, r->known[i].n};
+            return p + f->key.n + 2;
+        }
+    }
+    const char *behind = scan_string(s, p, &escaped);
+    if (!behind)
+        return NULL;
+    f->key = tm_json_key(s->arena, p, behind, escaped);
+    shape->escaped |= escaped;
+    return f->key.p ? behind : tm_json_no_memory(s);
+}
+
+/* The field at p, into a new slot of n; `p` is behind it and its white space afterwards. */
+static const char *read_field(struct json_scan *s, struct node *n, struct shape *shape,
+                              const char *p)
+{
+    if (p == s->end || *p != '"')
+        return tm_json_expected(s, p, n->count ? "a key after ','" : "a key or '}'");
+    struct field *f = tm_node_append(n);
+    if (!f)
+        return tm_json_no_memory(s);
+    f->start = p;
+    p = read_key(s, shape, f, p);
+    if (p)
+        p = scan_colon(s, p);
+    if (!p)
+        return NULL;
+    const char *behind = scan_value(s, p, 1);
+    if (!behind)
+        return NULL;
+    f->source = (struct slice){p, (size_t)(behind - p)};
+    f->value = (struct value){.kind = VALUE_JSON, .text = f->source};
+    return json_skip_space(behind, s->end);
+}
+
+/* Remember the keys of n, which are known to differ. Failing only costs time. */
+static void learn(struct json_reader *r, const struct node *n)
+{
+    r->known_n = 0;
+    if (n->count > KNOWN_MAX)
+        return;
+    if (n->count > r->known_cap) {
+        struct slice *known = realloc(r->known, n->count * sizeof *known);
+        if (!known)
+            return;
+        r->known = known;
+        r->known_cap = n->count;
+    }
+    buf_reset(&r->known_bytes);
+    for (uint32_t i = 0; i < n->count; i++)
+        buf_slice(&r->known_bytes, n->fields[i].key);
+    if (r->known_bytes.failed)
+        return;
+    const char *p = r->known_bytes.p ? r->known_bytes.p : "";
+    for (uint32_t i = 0; i < n->count; i++) {
+        r->known[i] = (struct slice){p, n->fields[i].key.n};
+        p += n->fields[i].key.n;
+    }
+    r->known_n = n->count;
+}
+
+/* Are the record's keys all different? NULL when not. */
+static const char *check_keys(struct json_scan *s, const struct node *n, const struct shape *shape,
+                              const char *p)
+{
+    struct json_key twice;
+    struct json_reader *r = s->r;
+    if (shape->known)
+        return p;
+    for (uint32_t i = 0; i < n->count; i++)
+        if (!tm_json_keys_push(&r->keys, n->fields[i].key, n->fields[i].start))
+            return tm_json_no_memory(s);
+    if (!tm_json_keys_differ(&r->keys, 0, &twice))
+        return tm_json_twice(s, &twice);
+    if (!shape->escaped)
+        learn(r, n);
+    return p;
+}
+
+/* The object at p; what is behind it. */
+static const char *read_object(struct json_scan *s, const char *p, struct node *n)
+{
+    struct shape shape = {.known = true};
+    const char *begin = p;
+    p = json_skip_space(p + 1, s->end);
+    while (n->count || p == s->end || *p != '}') {
+        p = read_field(s, n, &shape, p);
+        if (!p)
+            return NULL;
+        if (p < s->end && *p == '}')
+            break;
+        if (p == s->end || *p != ',')
+            return tm_json_expected(s, p, "',' or '}' after a value");
+        p = json_skip_space(p + 1, s->end);
+    }
+    p = check_keys(s, n, &shape, p);
+    if (!p)
+        return NULL;
+    n->originals = n->count;
+    n->source = (struct slice){begin, (size_t)(p + 1 - begin)};
+    return p + 1;
+}
+
+/* Nothing but white space may follow. */
+static bool at_end(struct json_scan *s, const char *p)
+{
+    p = json_skip_space(p, s->end);
+    if (p < s->end)
+        tm_json_expected(s, p, s->end_name);
+    return p == s->end;
+}
+
+static const char *kind_name(char first)
+{
+    switch (first) {
+    case '[':
+        return "an array";
+    case '"':
+        return "a string";
+    case 't':
+    case 'f':
+        return "a boolean";
+    case 'n':
+        return "null";
+    default:
+        return "a number";
+    }
+}
+
+/* A valid value that is no record has no place to point at. */
+static int read_other(struct json_scan *s, const char *p)
+{
+    const char *behind = scan_value(s, p, 0);
+    if (!behind || !at_end(s, behind))
+        return s->status;
+    tm_json_fail(s, s->begin, "the record is %s, not an object", kind_name(*p));
+    if (s->where)
+        *s->where = SIZE_MAX;
+    return s->status;
+}
+
+static struct json_scan start(struct json_reader *r, struct arena *arena, struct slice text,
+                              size_t *where, err *e)
+{
+    r->keys.n = 0;
+    if (!text.p)
+        text.p = "";
+    return (struct json_scan){
+        .r = r, .arena = arena, .begin = text.p, .end = text.p + text.n, .where = where, .e = e};
+}
+
+int tm_json_read(struct json_reader *r, struct arena *arena, struct slice text, struct node **out,
+                 size_t *where, err *e)
+{
+    struct json_scan s = start(r, arena, text, where, e);
+    s.end_name = "end of line";
+    const char *p = json_skip_space(s.begin, s.end);
+    if (p == s.end || *p != '{')
+        return read_other(&s, p);
+    uint32_t expected = r->expected < EXPECTED_MAX ? r->expected : EXPECTED_MAX;
+    struct node *n = tm_node_new(arena, NODE_OBJECT, expected + SPARE_FIELDS);
+    if (!n)
+        return tm_err_memory(e, "a record");
+    p = read_object(&s, p, n);
+    if (!p || !at_end(&s, p))
+        return s.status;
+    r->expected = n->count;
+    *out = n;
+    return TIDEMILL_OK;
+}
+
+int tm_json_read_value(struct json_reader *r, struct arena *arena, struct slice text,
+                       struct value *out, size_t *where, err *e)
+{
+    struct json_scan s = start(r, arena, text, where, e);
+    s.end_name = "end of text";
+    const char *p = json_skip_space(s.begin, s.end);
+    const char *behind = scan_value(&s, p, 0);
+    if (!behind || !at_end(&s, behind))
+        return s.status;
+    if (tm_json_decode(arena, (struct slice){p, (size_t)(behind - p)}, NULL, out) != TIDEMILL_OK)
+        return tm_err_memory(e, "a value");
+    return TIDEMILL_OK;
+}

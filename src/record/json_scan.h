@@ -1,0 +1,58 @@
+/*
+ * The state of one pass over JSON text, shared by json_read.c (the pass), json_keys.c (duplicate
+ * keys) and json_error.c (what to say when it ends early). For src/record alone.
+ */
+#ifndef TM_RECORD_JSON_SCAN_H
+#define TM_RECORD_JSON_SCAN_H
+
+#include "record/json.h"
+
+/* Names of the objects that are open, and a hash table for those that have many. */
+struct json_key {
+    struct slice name; /* decoded */
+    const char *at;    /* its opening quote, for the message */
+};
+
+struct json_keys {
+    struct json_key *list;
+    size_t n, cap;
+    uint32_t *table; /* index + 1, or 0 */
+    size_t table_cap;
+};
+
+void tm_json_keys_release(struct json_keys *k);
+/* False when memory is out. */
+bool tm_json_keys_push(struct json_keys *k, struct slice name, const char *at);
+/*
+ * Are the names from `base` on all different? Takes them off the list. On false *twice is one that
+ * was there before; its name is NULL when memory ran out. The time is O(bytes) for all names that
+ * people write, and O(bytes log n) for whatever an attacker can write.
+ */
+bool tm_json_keys_differ(struct json_keys *k, size_t base, struct json_key *twice);
+
+struct json_scan {
+    struct json_reader *r;
+    struct arena *arena;
+    const char *begin, *end;
+    const char *end_name; /* what messages call the end of the text */
+    size_t *where;
+    err *e;
+    int status; /* set on failure */
+};
+
+/*
+ * The ways to fail: the message goes to s->e, the place to *s->where, the status to s->status.
+ * All return NULL.
+ */
+const char *tm_json_fail(struct json_scan *s, const char *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
+/* "expected WHAT, got" and a description of the bytes at `at`, with a hint for usual mistakes. */
+const char *tm_json_expected(struct json_scan *s, const char *at, const char *what)
+    __attribute__((cold));
+/* A string that began at `quote` and breaks at `at`: it ends there or has a control character. */
+const char *tm_json_bad_string(struct json_scan *s, const char *quote, const char *at)
+    __attribute__((cold));
+const char *tm_json_twice(struct json_scan *s, const struct json_key *twice) __attribute__((cold));
+const char *tm_json_no_memory(struct json_scan *s) __attribute__((cold));
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * What the JSON parts share: scanning of bytes, and reading of text that is known to be valid.
+ * For src/record alone.
+ */
+#ifndef TM_RECORD_JSON_TEXT_H
+#define TM_RECORD_JSON_TEXT_H
+
+#include "record/node.h"
+
+#if defined(__SSE2__) && !defined(TM_PORTABLE)
+#define JSON_SSE2 1
+#include <emmintrin.h>
+#endif
+
+static inline bool json_is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static inline const char *json_skip_space(const char *p, const char *end)
+{
+    while (p < end && json_is_space(*p))
+        p++;
+    return p;
+}
+
+/* White space before p, not beyond begin. */
+static inline const char *json_back_space(const char *p, const char *begin)
+{
+    while (p > begin && json_is_space(p[-1]))
+        p--;
+    return p;
+}
+
+/*
+ * The next byte of a string's inside that is '"', '\\' or a control character, or `end`.
+ * *high is set when a byte beyond ASCII was passed (it may also lie a few bytes behind the answer's
+ * string, never before p).
+ */
+static inline const char *json_find_special(const char *p, const char *end, bool *high)
+{
+#ifdef JSON_SSE2
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    const __m128i control = _mm_set1_epi8(0x1f);
+    for (; end - p >= 16; p += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i special = _mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, backslash));
+        special = _mm_or_si128(special, _mm_cmpeq_epi8(_mm_min_epu8(x, control), x));
+        unsigned found = (unsigned)_mm_movemask_epi8(special);
+        unsigned beyond = (unsigned)_mm_movemask_epi8(x);
+        if (found) {
+            *high |= (beyond & (found ^ (found - 1))) != 0;
+            return p + __builtin_ctz(found);
+        }
+        *high |= beyond != 0;
+    }
+#endif
+    for (; p < end; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '"' || c == '\\' || c < 0x20)
+            break;
+        *high |= c >= 0x80;
+    }
+    return p;
+}
+
+/* Behind the string whose opening quote p stands at. Valid text only. */
+const char *tm_json_skip_string(const char *p, const char *end, bool *escaped);
+/* Behind the value at p. Valid text only. */
+const char *tm_json_skip_value(const char *p, const char *end);
+
+/*
+ * What the inside of a string literal means, into `out`, which has room for `text.n` bytes (escapes
+ * only shrink). Valid text only. Returns the length.
+ */
+size_t tm_json_unescape(char *out, struct slice text);
+
+/* The key literal from quote to quote as a name: itself, or decoded in the arena. p NULL: memory. */
+struct slice tm_json_key(struct arena *arena, const char *p, const char *end, bool escaped);
+
+/*
+ * Decode one valid value: scalars as they are (TEXT into the arena where it has escapes), a
+ * container as a NODE indexed one level deep, with its source and `parent` set.
+ */
+int tm_json_decode(struct arena *arena, struct slice text, struct node *parent, struct value *out);
+
+/* Is the node's source JSON (and not a CSV record or a line of text)? */
+bool tm_json_has_source(const struct node *n);
+
+#endif

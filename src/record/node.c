@@ -1,0 +1,186 @@
+/*
+ * Nodes: finding, reading, assigning, adding and deleting of fields. Values flow in ready to keep
+ * (node_copy.c makes them so); bytes are read only where somebody asks for a field.
+ */
+#include "record/node.h"
+
+#include <assert.h>
+
+#include "record/cell.h"
+#include "record/json.h"
+#include "record/json_text.h"
+
+struct node *tm_node_new(struct arena *arena, enum node_kind kind, uint32_t cap)
+{
+    size_t size;
+    struct node *n = arena_alloc(arena, sizeof *n);
+    if (!n || __builtin_mul_overflow(cap, sizeof *n->fields, &size))
+        return NULL;
+    *n = (struct node){.kind = kind, .cap = cap, .arena = arena};
+    if (cap && !(n->fields = arena_alloc(arena, size)))
+        return NULL;
+    return n;
+}
+
+static bool grow(struct node *n)
+{
+    /* UINT32_MAX stands for "no such field" and is no count. */
+    uint32_t cap = n->cap < 4 ? 8 : n->cap < UINT32_MAX / 2 ? n->cap * 2 : UINT32_MAX - 1;
+    struct field *fields;
+    size_t size;
+    if (cap <= n->cap || __builtin_mul_overflow(cap, sizeof *fields, &size))
+        return false;
+    fields = arena_alloc(n->arena, size);
+    if (!fields)
+        return false;
+    if (n->count)
+        memcpy(fields, n->fields, n->count * sizeof *fields);
+    n->fields = fields;
+    n->cap = cap;
+    return true;
+}
+
+struct field *tm_node_append(struct node *n)
+{
+    if (n->count == n->cap && !grow(n))
+        return NULL;
+    struct field *f = &n->fields[n->count++];
+    *f = (struct field){0};
+    n->live++;
+    return f;
+}
+
+static bool is_named(const struct field *f, struct slice key)
+{
+    return f->key.n == key.n && f->value.kind != VALUE_NONE &&
+           (key.n == 0 || memcmp(f->key.p, key.p, key.n) == 0);
+}
+
+uint32_t tm_node_find(const struct node *n, struct slice key, uint32_t hint)
+{
+    if (hint < n->count && is_named(&n->fields[hint], key))
+        return hint;
+    for (uint32_t i = 0; i < n->count; i++)
+        if (is_named(&n->fields[i], key))
+            return i;
+    return UINT32_MAX;
+}
+
+int tm_node_get(struct node *n, uint32_t i, struct value *out)
+{
+    assert(i < n->count);
+    struct field *f = &n->fields[i];
+    if (f->value.kind == VALUE_CELL) {
+        *out = tm_cell_value(f->value.text);
+        return TIDEMILL_OK;
+    }
+    if (f->value.kind != VALUE_JSON) {
+        *out = f->value;
+        return TIDEMILL_OK;
+    }
+    struct slice text = f->value.text;
+    int status = tm_json_decode(n->arena, text, n, out);
+    /* What took memory is kept, so that a loop over one field takes it once. */
+    bool took = out->kind == VALUE_NODE || (out->kind == VALUE_TEXT && out->text.p != text.p + 1);
+    if (status == TIDEMILL_OK && took)
+        f->value = *out;
+    return status;
+}
+
+/* The value as JSON text, in the arena. */
+static int print(struct arena *arena, const struct value *v, struct slice *out, err *e)
+{
+    struct buf text;
+    tm_buf_init(&text);
+    int status = tm_json_write_value(&text, v, e);
+    if (status == TIDEMILL_OK) {
+        *out = text.failed ? (struct slice){NULL, 0} : tm_arena_copy(arena, buf_view(&text));
+        if (!out->p)
+            status = tm_err_memory(e, "a field's text");
+    }
+    tm_buf_release(&text);
+    return status;
+}
+
+int tm_node_text(struct node *n, uint32_t i, struct slice *out, err *e)
+{
+    assert(i < n->count);
+    struct field *f = &n->fields[i];
+    struct value v = f->value;
+    if (v.kind == VALUE_JSON && v.text.p[0] == '"' && tm_node_get(n, i, &v) != TIDEMILL_OK)
+        return tm_err_memory(e, "a field's text");
+    bool whole = f->start && f->source.p && (v.kind != VALUE_NODE || !v.node->changed);
+    switch (v.kind) {
+    case VALUE_NONE:
+        *out = (struct slice){"", 0};
+        return TIDEMILL_OK;
+    case VALUE_CELL:
+    case VALUE_TEXT:
+    case VALUE_JSON:
+    case VALUE_NUMBER:
+        *out = v.text;
+        return TIDEMILL_OK;
+    default:
+        if (!whole)
+            return print(n->arena, &v, out, e);
+        *out = f->source;
+        return TIDEMILL_OK;
+    }
+}
+
+/* From here up to the record; whoever is marked has marked all above. */
+static void mark_changed(struct node *n)
+{
+    for (; n && !n->changed; n = n->parent)
+        n->changed = true;
+}
+
+static void put(struct node *n, struct field *f, struct value v)
+{
+    assert(v.kind != VALUE_NONE);
+    f->value = v;
+    if (v.kind == VALUE_NODE)
+        v.node->parent = n;
+    mark_changed(n);
+}
+
+void tm_node_set(struct node *n, uint32_t i, struct value v)
+{
+    assert(i < n->count);
+    struct field *f = &n->fields[i];
+    if (f->value.kind == VALUE_NONE)
+        n->live++;
+    f->source = (struct slice){NULL, 0};
+    put(n, f, v);
+}
+
+int tm_node_add(struct node *n, struct slice key, struct value v)
+{
+    struct field *f = tm_node_append(n);
+    if (!f)
+        return TIDEMILL_E_MEMORY;
+    f->key = key;
+    n->reshaped |= n->kind == NODE_OBJECT;
+    put(n, f, v);
+    return TIDEMILL_OK;
+}
+
+void tm_node_delete(struct node *n, uint32_t i)
+{
+    assert(i < n->count);
+    struct field *f = &n->fields[i];
+    if (f->value.kind == VALUE_NONE)
+        return;
+    f->value = (struct value){.kind = VALUE_NONE};
+    f->source = (struct slice){NULL, 0};
+    n->live--;
+    if (n->kind == NODE_OBJECT) {
+        n->reshaped = true;
+    } else {
+        assert(i == n->count - 1);
+        n->count--;
+        if (n->originals > n->count)
+            n->originals = n->count;
+    }
+    mark_changed(n);
+}
