@@ -3,6 +3,7 @@
  * and messages shown, and told about at the end. The caller keeps the job.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,7 +79,7 @@ static int tell_end(struct progress *progress, const tidemill_error *error, int 
         return EXIT_DONE;
     /* A terminal interrupts the workers as well: then their end is ours. */
     if (number != 0 && (status == TIDEMILL_E_STOPPED || status == TIDEMILL_E_WORKER)) {
-        tm_say("stopped by %s", strsignal(number));
+        tm_say(number == SIGINT ? "interrupted" : "terminated");
         return EXIT_SIGNAL + number;
     }
     tm_say_error(error);

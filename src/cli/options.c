@@ -68,16 +68,19 @@ static void declare(unsigned takes, struct option *longs, char *letters)
 static int unknown(const struct command *command, const char *word)
 {
     const char *names[ROWS + 1];
-    size_t n = 0;
+    char name[64] = "";
+    size_t n = 0, length = strcspn(word, "=");
     for (size_t i = 0; i < ROWS; i++)
         if (taken(&rows[i], command->takes))
             names[n++] = rows[i].name;
     names[n] = NULL;
-    const char *meant = word[0] == '-' && word[1] == '-' ? tm_suggest(word + 2, names) : NULL;
+    if (length > 2 && word[1] == '-')
+        snprintf(name, sizeof name, "%.*s", (int)length - 2, word + 2);
+    const char *meant = tm_suggest(name, names);
     if (meant)
-        tm_say("unknown option '%s' (did you mean '--%s'?)", word, meant);
+        tm_say("unknown option '%.*s' (did you mean '--%s'?)", (int)length, word, meant);
     else
-        tm_say("unknown option '%s' (see 'tidemill help %s')", word, command->name);
+        tm_say("unknown option '%.*s' (see 'tidemill help %s')", (int)length, word, command->name);
     return EXIT_USAGE;
 }
 
@@ -141,17 +144,17 @@ static int accept_option(struct options *o, const struct option_row *row, char *
 
 static int count_operands(const struct options *o, const struct command *command)
 {
+    const char *operands = command->operands;
     if (o->help)
         return EXIT_DONE;
     if (o->operands_n < command->operands_min) {
-        tm_say("'%s' wants more (usage: tidemill %s %s)", command->name, command->name,
-               command->operands);
+        tm_say("%.*s is missing (usage: tidemill %s %s)", (int)strcspn(operands, " "), operands,
+               command->name, operands);
         return EXIT_USAGE;
     }
     if (command->operands_max >= 0 && o->operands_n > command->operands_max) {
-        tm_say("'%s' is too much for '%s' (usage: tidemill %s%s%s)",
-               o->operands[command->operands_max], command->name, command->name,
-               *command->operands ? " " : "", command->operands);
+        tm_say("unexpected '%s' (usage: tidemill %s%s%s)", o->operands[command->operands_max],
+               command->name, *operands ? " " : "", operands);
         return EXIT_USAGE;
     }
     return EXIT_DONE;
