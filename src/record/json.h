@@ -29,6 +29,9 @@ int tm_json_read(struct json_reader *r, struct arena *arena, struct slice text, 
 int tm_json_read_value(struct json_reader *r, struct arena *arena, struct slice text,
                        struct value *out, size_t *where, err *e);
 
+/* Are the node's own bytes JSON (and not a CSV record or a line of text)? */
+bool tm_json_has_source(const struct node *n);
+
 /*
  * Write. Fails with E_WRITE for what JSON cannot say: NaN, infinity, text that is not UTF-8, nesting
  * beyond NODE_DEPTH_MAX; the message names the path ("field 'a.b[2]' is NaN, which JSON cannot

@@ -5,7 +5,7 @@
 #ifndef TM_RECORD_JSON_TEXT_H
 #define TM_RECORD_JSON_TEXT_H
 
-#include "record/node.h"
+#include "record/json.h"
 
 #if defined(__SSE2__) && !defined(TM_PORTABLE)
 #define JSON_SSE2 1
@@ -83,8 +83,5 @@ struct slice tm_json_key(struct arena *arena, const char *p, const char *end, bo
  * container as a NODE indexed one level deep, with its source and `parent` set.
  */
 int tm_json_decode(struct arena *arena, struct slice text, struct node *parent, struct value *out);
-
-/* Is the node's source JSON (and not a CSV record or a line of text)? */
-bool tm_json_has_source(const struct node *n);
 
 #endif

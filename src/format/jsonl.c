@@ -1,0 +1,128 @@
+/*
+ * JSON Lines: a JSON object a line, lines of white space between them skipped. Split finds line
+ * ends and looks at nothing else; parse reads the line; write gives a record its own bytes where
+ * they are JSON. A carriage return before the line feed belongs to the line end.
+ */
+#include <stdlib.h>
+
+#include "format/formats.h"
+#include "record/json.h"
+
+struct reader {
+    struct json_reader *json;
+};
+
+/* Nothing to remember, but a writer is something that can be freed. */
+struct writer {
+    char unused;
+};
+
+static bool is_blank(const char *p, size_t n)
+{
+    size_t i = 0;
+    while (i < n && (p[i] == ' ' || p[i] == '\t' || p[i] == '\r' || p[i] == '\n'))
+        i++;
+    return i == n;
+}
+
+static enum split_verdict split(const struct input_dialect *d, struct split_state *s, const char *p,
+                                size_t n, bool final, struct extent *out, err *e)
+{
+    (void)d;
+    (void)e;
+    const char *feed = n > s->scanned ? memchr(p + s->scanned, '\n', n - s->scanned) : NULL;
+    if (!feed && (!final || n == 0)) {
+        s->scanned = n;
+        return SPLIT_MORE;
+    }
+    *out = (struct extent){.length = feed ? (size_t)(feed - p) + 1 : n, .lines = 1};
+    return is_blank(p, out->length) ? SPLIT_SKIP : SPLIT_RECORD;
+}
+
+static struct reader *reader_new(const struct input_dialect *d, const struct columns *columns)
+{
+    (void)columns;
+    struct reader *r = malloc(sizeof *r);
+    if (!r)
+        return NULL;
+    r->json = tm_json_reader_new(d->max_depth);
+    if (!r->json) {
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+static void reader_free(struct reader *r)
+{
+    if (!r)
+        return;
+    tm_json_reader_free(r->json);
+    free(r);
+}
+
+static enum parse_verdict fail(int status, size_t where, err *e)
+{
+    if (status == TIDEMILL_E_MEMORY)
+        return PARSE_MEMORY;
+    if (e && where != SIZE_MAX)
+        tm_err_set(e, status, "invalid JSON at column %zu: %s", where + 1, e->message);
+    return PARSE_FAILED;
+}
+
+static enum parse_verdict parse(struct reader *r, struct arena *arena, const char *p, size_t n,
+                                struct parsed *out, err *e)
+{
+    size_t where = SIZE_MAX;
+    const char *feed = memchr(p, '\n', n);
+    struct slice line = {p, feed ? (size_t)(feed - p) : n};
+    *out = (struct parsed){.length = feed ? line.n + 1 : n, .lines = 1};
+    if (is_blank(line.p, line.n))
+        return PARSE_SKIP;
+    if (feed && line.p[line.n - 1] == '\r')
+        line.n--;
+    int status = tm_json_read(r->json, arena, line, &out->record, &where, e);
+    if (status != TIDEMILL_OK)
+        return fail(status, where, e);
+    out->record->line_end = (struct slice){line.p + line.n, out->length - line.n};
+    out->record->origin = r;
+    return PARSE_RECORD;
+}
+
+static struct writer *writer_new(const struct output_dialect *d)
+{
+    (void)d;
+    return calloc(1, sizeof(struct writer));
+}
+
+static void writer_free(struct writer *w)
+{
+    free(w);
+}
+
+static int write(struct writer *w, struct buf *out, const struct node *record, err *e)
+{
+    (void)w;
+    int status = tm_json_write_node(out, record, e);
+    if (status != TIDEMILL_OK)
+        return status;
+    bool own_end = record->origin && record->line_end.n && tm_json_has_source(record);
+    buf_slice(out, own_end ? record->line_end : SLICE("\n"));
+    return out->failed ? tm_err_memory(e, "a result") : TIDEMILL_OK;
+}
+
+static const char *const extensions[] = {".jsonl", ".ndjson", NULL};
+
+const struct format tm_format_jsonl = {
+    .name = "jsonl",
+    .extensions = extensions,
+    .help = "JSON Lines: one JSON object a line",
+    .line_records = true,
+    .split = split,
+    .reader_new = reader_new,
+    .reader_free = reader_free,
+    .parse = parse,
+    .writer_new = writer_new,
+    .writer_free = writer_free,
+    .write = write,
+};
