@@ -16,7 +16,17 @@
 #include "record/node.h"
 
 /* How bytes are read or written; a format looks at what concerns it. Plain data, never changes. */
+
+/*
+ * A row with fewer cells than the header is an error but under FILL, which adds empty ones; one
+ * with more is an error but under TRIM, which cuts them off.
+ */
 enum ragged { RAGGED_ERROR, RAGGED_FILL, RAGGED_TRIM };
+/*
+ * Column names. LAST: the last column of a name has it, the earlier ones are left out of the record
+ * and of what is written. NUMBER: a, a_2, a_3; a column without a name gets its number as its name.
+ * An empty name is an error but under NUMBER.
+ */
 enum duplicates { DUPLICATES_ERROR, DUPLICATES_LAST, DUPLICATES_NUMBER };
 enum extra { EXTRA_ERROR, EXTRA_DROP };
 enum missing { MISSING_ERROR, MISSING_EMPTY };
@@ -36,7 +46,8 @@ struct input_dialect {
     struct slice comment; /* prefix of lines to skip at a record's start; n == 0: none */
     enum ragged ragged;
     enum duplicates duplicates;
-    bool lazy_quotes;
+    bool lazy_quotes; /* quotes inside an unquoted field, and bytes behind a closing quote, are
+                             data and no error */
     struct column_types types;
     uint32_t max_depth;
 };
@@ -63,7 +74,8 @@ enum split_verdict {
 
 struct extent {
     size_t length;
-    uint64_t lines; /* line ends inside; a last line without one counts as well */
+    uint64_t lines; /* line ends inside; a last line without one counts as well. For SPLIT_ERROR:
+                       line ends between the record's start and the place that err speaks of */
 };
 
 /*
@@ -114,6 +126,8 @@ struct format {
     const char *const *extensions; /* ".csv", ..., NULL at the end */
     const char *help;              /* one sentence */
     bool has_columns;              /* output rows have columns, fixed by the first one */
+    bool line_records; /* input: a record is one line, so that one beyond limits.record_size can be
+                          passed over; elsewhere it hides where the next record begins */
 
     /* Input; NULL where a format is output only. */
 
@@ -140,12 +154,16 @@ struct format {
 
     /* Output; NULL where a format is input only. */
 
-    /*
-     * `verbatim` is the reader's origin whose records may be copied as they are, because input and
-     * output have this format and an equal dialect; NULL: none.
-     */
+    /* The dialect's names outlive the writer. NULL when memory is out. */
     struct writer *(*writer_new)(const struct output_dialect *d);
     void (*writer_free)(struct writer *w);
+    /*
+     * Records come from a new reader from now on: to be called for each one, before its first
+     * record, as what the writer knew of the last reader's columns ends with them. `origin` is that
+     * reader where tm_format_verbatim() holds, so that own bytes of its records may be copied;
+     * else NULL. A NULL op: nothing to be told.
+     */
+    void (*verbatim)(struct writer *w, const struct reader *origin);
     /*
      * Append one record as a whole row with its line end. E_WRITE with a message on failure (what
      * was appended is cut off by the caller), E_MEMORY when memory is out.

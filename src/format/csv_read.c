@@ -1,0 +1,277 @@
+/*
+ * A CSV record to a node, in one pass: the chunk's bytes flow in and stay where they are, cells
+ * point into them. Only content with doubled quotes is copied, to the arena. The reader owns
+ * nothing but itself; the columns are its maker's.
+ */
+#include "format/csv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Room for the fields that a script may add to a record before its node has to grow. */
+#define SPARE_FIELDS 4
+
+struct reader {
+    struct input_dialect dialect;
+    const struct columns *columns;
+    size_t cells; /* in a proper row: one a column, and those that lost their name to a later one */
+};
+
+/* A record under work. */
+struct row {
+    struct node *node;
+    size_t cells;
+    uint32_t fields;
+    uint64_t lines; /* line ends inside quotes */
+    unsigned wrong; /* marks of the first cell that breaks the rules */
+    size_t wrong_cell;
+    bool memory;
+};
+
+struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct columns *columns)
+{
+    struct reader *r = malloc(sizeof *r);
+    if (!r)
+        return NULL;
+    *r = (struct reader){.dialect = *d, .columns = columns};
+    r->cells = columns->skipped ? columns->cells : columns->n;
+    return r;
+}
+
+void tm_csv_reader_free(struct reader *r)
+{
+    free(r);
+}
+
+enum csv_class tm_csv_cut_quoted(struct csv_scan *s, struct csv_cell *cell, const char *at)
+{
+    static const unsigned marks[] = {[CSV_START] = CSV_HAS_QUOTES,
+                                     [CSV_UNQUOTED] = CSV_HAS_STRAY,
+                                     [CSV_CLOSED] = CSV_HAS_DOUBLED};
+    enum csv_state state = CSV_START;
+    enum csv_class class;
+    cell->marks = 0;
+    cell->lines = 0;
+    for (const char *from = s->from;; at = csv_scan_next(s)) {
+        class = csv_class_at(s, at);
+        if (at > from) {
+            bool line_end = class == CSV_LF && at - from == 1 && *from == '\r';
+            if (state == CSV_CLOSED && !line_end)
+                cell->marks |= CSV_HAS_TAIL;
+            state = csv_step(state, CSV_OTHER);
+        }
+        if (class == CSV_NOTHING)
+            break;
+        enum csv_state then = csv_step(state, class);
+        if (then == CSV_START || then == CSV_END)
+            break;
+        if (class == CSV_QUOTE && state != CSV_QUOTED)
+            cell->marks |= marks[state];
+        cell->lines += class == CSV_LF;
+        state = then;
+        from = at + 1;
+    }
+    if (class == CSV_NOTHING && state == CSV_QUOTED)
+        cell->marks |= CSV_HAS_NO_CLOSE;
+    csv_cell_end(s, cell, at, class);
+    return class;
+}
+
+struct slice tm_csv_content(const struct csv_cell *cell, char quote, struct arena *arena)
+{
+    const char *p = cell->raw.p, *end = p + cell->raw.n;
+    if (!(cell->marks & CSV_HAS_QUOTES))
+        return cell->raw;
+    if (cell->marks == CSV_HAS_QUOTES)
+        return (struct slice){p + 1, cell->raw.n - 2};
+    char *out = arena_alloc(arena, cell->raw.n);
+    if (!out)
+        return (struct slice){NULL, 0};
+    size_t n = 0;
+    for (bool quoted = true, first = true; p < end; first = false) {
+        char c = *p++;
+        if (!quoted || c != quote)
+            out[n++] = c;
+        else if (first)
+            continue;
+        else if (p < end && *p == quote)
+            out[n++] = *p++;
+        else
+            quoted = false;
+    }
+    return (struct slice){out, n};
+}
+
+/* A cell with quotes: its content, or the note of what is wrong with it. */
+static struct slice quoted_cell(const struct reader *r, struct row *row,
+                                const struct csv_cell *cell, struct arena *arena)
+{
+    unsigned wrong = cell->marks & CSV_HAS_NO_CLOSE;
+    if (!r->dialect.lazy_quotes)
+        wrong |= cell->marks & (CSV_HAS_TAIL | CSV_HAS_STRAY);
+    row->lines += cell->lines;
+    if (wrong) {
+        if (!row->wrong) {
+            row->wrong = wrong;
+            row->wrong_cell = row->cells;
+        }
+        return cell->raw;
+    }
+    struct slice content = tm_csv_content(cell, r->dialect.quote, arena);
+    if (!content.p)
+        row->memory = true;
+    return content;
+}
+
+static inline void put_field(const struct reader *r, struct row *row, struct slice raw,
+                             struct slice content)
+{
+    const struct columns *columns = r->columns;
+    uint32_t i = row->fields++;
+    bool text = columns->as_text && columns->as_text[i];
+    row->node->fields[i] = (struct field){
+        .key = columns->names[i],
+        .source = raw,
+        .value = {.kind = text ? VALUE_TEXT : VALUE_CELL, .text = content},
+    };
+}
+
+/* Cut all cells; the last one's end is returned, where the line end begins. */
+static const char *cut_row(const struct reader *r, struct csv_scan *s, struct row *row,
+                           struct arena *arena)
+{
+    const uint8_t *skipped = r->columns->skipped;
+    struct csv_cell cell;
+    enum csv_class class;
+    do {
+        class = csv_cut(s, &cell);
+        struct slice content = cell.raw;
+        if (cell.marks)
+            content = quoted_cell(r, row, &cell, arena);
+        if (row->cells < r->cells && !(skipped && skipped[row->cells]))
+            put_field(r, row, cell.raw, content);
+        row->cells++;
+    } while (class == CSV_DELIMITER);
+    return cell.raw.p + cell.raw.n;
+}
+
+static int wrong_quote(const struct reader *r, const struct row *row, err *e)
+{
+    char place[160];
+    size_t cell = row->wrong_cell;
+    const struct columns *columns = r->columns;
+    if (cell < columns->n && !columns->positional && !columns->skipped) {
+        struct slice name = columns->names[cell];
+        snprintf(place, sizeof place, "field %zu ('%.*s')", cell + 1,
+                 (int)(name.n < 100 ? name.n : 100), name.p);
+    } else {
+        snprintf(place, sizeof place, "field %zu", cell + 1);
+    }
+    if (row->wrong & CSV_HAS_NO_CLOSE)
+        return tm_err_set(e, TIDEMILL_E_RECORD, "the quote that opens %s is never closed", place);
+    if (row->wrong & CSV_HAS_TAIL)
+        return tm_err_set(e, TIDEMILL_E_RECORD,
+                          "text after the closing quote of %s: a field with quotes must be quoted "
+                          "as a whole, and quotes inside doubled",
+                          place);
+    return tm_err_set(e, TIDEMILL_E_RECORD,
+                      "stray quote in %s: a field with quotes must be quoted as a whole, and "
+                      "quotes inside doubled",
+                      place);
+}
+
+static int wrong_count(const struct reader *r, const struct row *row, err *e)
+{
+    const char *hint = "";
+    if (row->cells < r->cells && r->dialect.ragged == RAGGED_TRIM)
+        hint = "; input.ragged: trim only cuts off what is too much";
+    if (row->cells > r->cells && r->dialect.ragged == RAGGED_FILL)
+        hint = "; input.ragged: fill only adds what is missing";
+    return tm_err_set(e, TIDEMILL_E_RECORD, "expected %zu field%s as in the %s, found %zu%s",
+                      r->cells, r->cells == 1 ? "" : "s",
+                      r->columns->positional ? "first record" : "header", row->cells, hint);
+}
+
+/*
+ * Bring a row that has not as many cells as the header to its form. Its own bytes are no proper row
+ * then, so it counts as changed and is written cell by cell.
+ */
+static bool mend_row(const struct reader *r, struct row *row, const char *end)
+{
+    enum ragged ragged = r->dialect.ragged;
+    const uint8_t *skipped = r->columns->skipped;
+    if (row->cells < r->cells && ragged != RAGGED_FILL)
+        return false;
+    if (row->cells > r->cells && ragged != RAGGED_TRIM)
+        return false;
+    for (size_t i = row->cells; i < r->cells; i++)
+        if (!(skipped && skipped[i]))
+            put_field(r, row, (struct slice){end, 0}, (struct slice){end, 0});
+    row->node->changed = true;
+    return true;
+}
+
+/* The record's length by the machine alone, for when there is no memory to parse it. */
+static enum parse_verdict no_memory(const struct reader *r, const char *p, size_t n,
+                                    struct parsed *out, err *e)
+{
+    struct split_state s = {0};
+    struct extent extent;
+    tm_csv_split(&r->dialect, &s, p, n, true, &extent, NULL);
+    *out = (struct parsed){NULL, extent.length, extent.lines};
+    tm_err_memory(e, "a record");
+    return PARSE_MEMORY;
+}
+
+static enum parse_verdict skip_line(const char *p, size_t n, struct parsed *out)
+{
+    const char *lf = memchr(p, '\n', n);
+    *out = (struct parsed){NULL, lf ? (size_t)(lf - p) + 1 : n, 1};
+    return PARSE_SKIP;
+}
+
+/* The cells are cut: is the row as it should be? */
+static bool check_row(const struct reader *r, struct row *row, const char *end, err *e)
+{
+    if (row->wrong)
+        wrong_quote(r, row, e);
+    else if (row->cells != r->cells && !mend_row(r, row, end))
+        wrong_count(r, row, e);
+    else
+        return true;
+    return false;
+}
+
+enum parse_verdict tm_csv_parse(struct reader *r, struct arena *arena, const char *p, size_t n,
+                                struct parsed *out, err *e)
+{
+    if (csv_line_at(&r->dialect, p, n, true) != CSV_RECORD)
+        return skip_line(p, n, out);
+    uint32_t columns = r->columns->n;
+    struct node *node = NULL;
+    if (columns <= UINT32_MAX - SPARE_FIELDS)
+        node = tm_node_new(arena, NODE_OBJECT, columns + SPARE_FIELDS);
+    if (!node)
+        return no_memory(r, p, n, out, e);
+
+    struct csv_scan s = csv_scan_begin(r->dialect.delimiter, r->dialect.quote, p, n);
+    struct row row = {.node = node};
+    const char *end = cut_row(r, &s, &row, arena);
+    out->record = NULL;
+    out->length = (size_t)(s.from - p);
+    out->lines = row.lines + 1;
+    if (row.memory) {
+        tm_err_memory(e, "a record");
+        return PARSE_MEMORY;
+    }
+    if (!check_row(r, &row, end, e))
+        return PARSE_FAILED;
+    node->count = node->live = node->originals = row.fields;
+    node->changed |= r->columns->skipped != NULL;
+    node->source = (struct slice){p, (size_t)(end - p)};
+    node->line_end = (struct slice){end, (size_t)(s.from - end)};
+    node->origin = r;
+    node->columns = r->columns;
+    out->record = node;
+    return PARSE_RECORD;
+}

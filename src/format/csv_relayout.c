@@ -1,0 +1,144 @@
+/*
+ * What stands around CSV rows, and rows laid out anew: rows of a worker flow in, cut by the one
+ * machine but not looked into, and flow out under other columns. The rows come from another process,
+ * so their form is checked.
+ */
+#include <stdlib.h>
+
+#include "format/csv.h"
+#include "format/layout.h"
+
+struct finish {
+    const struct output_dialect *dialect;
+};
+
+struct finish *tm_csv_finish_new(const struct output_dialect *d)
+{
+    struct finish *f = malloc(sizeof *f);
+    if (f)
+        f->dialect = d;
+    return f;
+}
+
+void tm_csv_finish_free(struct finish *f)
+{
+    free(f);
+}
+
+/* The header line. Without quotes in the dialect, names that need them are E_WRITE. */
+int tm_csv_finish_begin(struct finish *f, struct buf *out, uint32_t n, const struct slice *names)
+{
+    const struct output_dialect *d = f->dialect;
+    if (!d->header || n == 0)
+        return TIDEMILL_OK;
+    for (uint32_t i = 0; i < n; i++) {
+        bool special = tm_csv_is_special(d, names[i]);
+        if (special && d->quote == '\0')
+            return TIDEMILL_E_WRITE;
+        if (i > 0)
+            buf_byte(out, d->delimiter);
+        if (special || (n == 1 && names[i].n == 0 && d->quote != '\0'))
+            tm_csv_put_quoted(out, d->quote, names[i]);
+        else
+            buf_slice(out, names[i]);
+    }
+    buf_slice(out, d->crlf ? SLICE("\r\n") : SLICE("\n"));
+    return out->failed ? TIDEMILL_E_MEMORY : TIDEMILL_OK;
+}
+
+/* A row under work. */
+struct relayout {
+    const struct output_dialect *dialect;
+    struct csv_cell *cells; /* from_n */
+    uint32_t from_n;
+    uint32_t *map; /* to_n: a cell, or NO_COLUMN */
+    uint32_t to_n;
+    struct arena arena; /* for content with doubled quotes */
+};
+
+static bool make_map(struct relayout *r, const struct slice *from, const struct slice *to)
+{
+    struct name_index index;
+    r->cells = calloc(r->from_n ? r->from_n : 1, sizeof *r->cells);
+    r->map = calloc(r->to_n ? r->to_n : 1, sizeof *r->map);
+    if (!r->cells || !r->map || !tm_name_index_init(&index, r->from_n, from))
+        return false;
+    for (uint32_t i = 0; i < r->to_n; i++)
+        r->map[i] = tm_name_index_find(&index, to[i], i);
+    tm_name_index_release(&index);
+    return true;
+}
+
+/* The cells of the next row, and its line end; false when it is no row of the layout. */
+static bool cut_row(struct relayout *r, struct csv_scan *s, struct slice *line_end)
+{
+    struct csv_cell cell;
+    enum csv_class class;
+    uint32_t n = 0;
+    do {
+        class = csv_cut(s, &cell);
+        if (n == r->from_n)
+            return false;
+        r->cells[n++] = cell;
+    } while (class == CSV_DELIMITER);
+    const char *end = cell.raw.p + cell.raw.n;
+    *line_end = (struct slice){end, (size_t)(s->from - end)};
+    return class == CSV_LF && n == r->from_n;
+}
+
+static bool put_cell(struct relayout *r, struct buf *out, const struct csv_cell *cell)
+{
+    struct slice raw = cell->raw;
+    bool lonely = raw.n == 0 && r->to_n == 1;
+    bool joins = raw.n && raw.p[raw.n - 1] == '\r';
+    if (r->dialect->quote == '\0' || (!lonely && !joins)) {
+        buf_slice(out, raw);
+        return true;
+    }
+    tm_arena_reset(&r->arena);
+    struct slice content = tm_csv_content(cell, r->dialect->quote, &r->arena);
+    tm_csv_put_quoted(out, r->dialect->quote, content);
+    return content.p != NULL;
+}
+
+static bool put_row(struct relayout *r, struct buf *out, struct slice line_end)
+{
+    static const struct csv_cell missing = {.raw = {"", 0}};
+    for (uint32_t i = 0; i < r->to_n; i++) {
+        if (i > 0)
+            buf_byte(out, r->dialect->delimiter);
+        if (!put_cell(r, out, r->map[i] == NO_COLUMN ? &missing : &r->cells[r->map[i]]))
+            return false;
+    }
+    buf_slice(out, line_end);
+    return !out->failed;
+}
+
+int tm_csv_relayout(const struct output_dialect *d, struct slice rows, uint32_t from_n,
+                    const struct slice *from, uint32_t to_n, const struct slice *to,
+                    struct buf *out, err *e)
+{
+    struct relayout r = {.dialect = d, .from_n = from_n, .to_n = to_n};
+    int status = TIDEMILL_OK;
+    if (!make_map(&r, from, to)) {
+        status = tm_err_memory(e, "rows");
+        goto out;
+    }
+    struct csv_scan s = csv_scan_begin(d->delimiter, d->quote, rows.p, rows.n);
+    while (s.from < s.end) {
+        struct slice line_end;
+        if (!cut_row(&r, &s, &line_end)) {
+            status = tm_err_set(e, TIDEMILL_E_WORKER, "a worker sent rows that are broken");
+            goto out;
+        }
+        if (!put_row(&r, out, line_end)) {
+            status = tm_err_memory(e, "rows");
+            goto out;
+        }
+    }
+out:
+    free(r.cells);
+    free(r.map);
+    tm_arena_release(&r.arena);
+    return status;
+}

@@ -1,0 +1,254 @@
+/*
+ * A record to a CSV row: a node flows in, bytes are appended. In the reader's own dialect a record
+ * that nobody changed is copied with its line end, and so is each cell that nobody assigned; all
+ * else is written anew, quoted only where it must be.
+ *
+ * Rows that a writer laid out in another order than the output's are laid out anew by
+ * csv_relayout.c. What comes out of that must be what a writer that knew the order would have
+ * written, so two rules look odd here but hold both together:
+ * - A cell that ends in CR gets quotes in a row laid out anew, as the row's LF may come to follow
+ *   it. In the record's own order only the last one needs them.
+ * - The only cell of a record, when empty, is written as "" under any layout: alone in a row it would
+ *   be a blank line, which readers skip. (Without quotes in the dialect it stays a blank line.)
+ * For the same reason a value that cannot be written fails its record also where the layout leaves
+ * it out, and comes before a layout that does not fit.
+ *
+ * Null is an empty cell. Comments are no part of output dialects: '#' is a byte like any other.
+ */
+#include <stdlib.h>
+
+#include "format/csv.h"
+#include "format/layout.h"
+
+struct writer {
+    const struct output_dialect *dialect;
+    const struct reader *origin; /* whose cells may be copied, NULL: nobody's */
+    struct row_layout rows;
+    struct buf text;  /* of tm_cell_text() */
+    struct buf trial; /* of check_values() */
+};
+
+/* How cells of the row in hand are written. */
+struct row {
+    bool raw;    /* cells that have their own bytes are copied */
+    bool lonely; /* the only cell: must not be empty */
+    bool moved;  /* a cell may come to stand before another byte than in the source */
+};
+
+struct writer *tm_csv_writer_new(const struct output_dialect *d)
+{
+    struct writer *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->dialect = d;
+    tm_row_layout_init(&w->rows, d);
+    return w;
+}
+
+void tm_csv_writer_free(struct writer *w)
+{
+    if (!w)
+        return;
+    tm_row_layout_release(&w->rows);
+    tm_buf_release(&w->text);
+    tm_buf_release(&w->trial);
+    free(w);
+}
+
+void tm_csv_verbatim(struct writer *w, const struct reader *origin)
+{
+    w->origin = origin;
+    tm_row_layout_forget(&w->rows);
+}
+
+const struct layout *tm_csv_layout(const struct writer *w)
+{
+    return &w->rows.layout;
+}
+
+int tm_csv_fix_columns(struct writer *w, uint32_t n, const struct slice *names)
+{
+    return tm_row_layout_fix(&w->rows, n, names);
+}
+
+bool tm_csv_is_special(const struct output_dialect *d, struct slice text)
+{
+    const char *p = text.p, *end = p + text.n;
+    char quote = d->quote == '\0' ? '\n' : d->quote;
+#if defined(__SSE2__) && !defined(TM_PORTABLE)
+    for (; end - p >= 16; p += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8(d->delimiter)),
+                                    _mm_cmpeq_epi8(x, _mm_set1_epi8(quote)));
+        hits = _mm_or_si128(hits, _mm_cmpeq_epi8(x, _mm_set1_epi8('\n')));
+        hits = _mm_or_si128(hits, _mm_cmpeq_epi8(x, _mm_set1_epi8('\r')));
+        if (_mm_movemask_epi8(hits))
+            return true;
+    }
+#endif
+    for (; p < end; p++)
+        if (*p == d->delimiter || *p == quote || *p == '\n' || *p == '\r')
+            return true;
+    return false;
+}
+
+void tm_csv_put_quoted(struct buf *out, char quote, struct slice text)
+{
+    const char *p = text.p, *end = p + text.n;
+    buf_byte(out, quote);
+    while (p < end) {
+        const char *at = memchr(p, quote, (size_t)(end - p));
+        const char *stop = at ? at + 1 : end;
+        buf_append(out, p, (size_t)(stop - p));
+        if (at)
+            buf_byte(out, quote);
+        p = stop;
+    }
+    buf_byte(out, quote);
+}
+
+static int write_text(const struct output_dialect *d, struct buf *out, const struct field *f,
+                      struct slice text, bool lonely, err *e)
+{
+    bool special = tm_csv_is_special(d, text);
+    if (special && d->quote == '\0')
+        return tm_err_set(e, TIDEMILL_E_WRITE,
+                          "field '%.*s' holds a delimiter or a line end, which cannot be written "
+                          "without quotes",
+                          NAME_ARGS(f->key));
+    if (special || (lonely && text.n == 0 && d->quote != '\0'))
+        tm_csv_put_quoted(out, d->quote, text);
+    else
+        buf_slice(out, text);
+    return TIDEMILL_OK;
+}
+
+/* Copy the cell's own bytes if they may stand as they are. */
+static bool copy_cell(const struct output_dialect *d, struct buf *out, const struct row *row,
+                      struct slice source)
+{
+    if (source.n == 0 && row->lonely && d->quote != '\0')
+        return false;
+    if (row->moved && source.n && source.p[source.n - 1] == '\r' && d->quote != '\0')
+        return false;
+    buf_slice(out, source);
+    return true;
+}
+
+static int write_cell(struct writer *w, struct buf *out, const struct row *row,
+                      const struct field *f, err *e)
+{
+    struct slice text;
+    if (row->raw && f->source.p && copy_cell(w->dialect, out, row, f->source))
+        return TIDEMILL_OK;
+    int status = tm_cell_text(w->dialect, f, &w->text, &text, e);
+    if (status == TIDEMILL_OK)
+        status = write_text(w->dialect, out, f, text, row->lonely, e);
+    return status;
+}
+
+static struct slice line_end(const struct writer *w, const struct node *record, bool raw)
+{
+    if (raw && record->line_end.n)
+        return record->line_end;
+    return w->dialect->crlf ? SLICE("\r\n") : SLICE("\n");
+}
+
+/* All fields in their order. */
+static int write_own(struct writer *w, struct buf *out, const struct node *record, struct row row,
+                     err *e)
+{
+    struct slice end = line_end(w, record, row.raw);
+    uint32_t left = record->live;
+    row.lonely = left == 1;
+    for (uint32_t i = 0; left > 0; i++) {
+        const struct field *f = &record->fields[i];
+        if (f->value.kind == VALUE_NONE)
+            continue;
+        row.moved = --left == 0 && end.n == 1;
+        int status = write_cell(w, out, &row, f, e);
+        if (status != TIDEMILL_OK)
+            return status;
+        if (left > 0)
+            buf_byte(out, w->dialect->delimiter);
+    }
+    buf_slice(out, end);
+    return TIDEMILL_OK;
+}
+
+/* Fields by the map of the fixed columns. */
+static int write_fitted(struct writer *w, struct buf *out, const struct node *record,
+                        struct row row, err *e)
+{
+    static const struct field missing = {.value = {.kind = VALUE_NULL}};
+    const struct row_layout *l = &w->rows;
+    row.lonely = record->live == 1 || l->layout.n == 1;
+    row.moved = true;
+    for (uint32_t i = 0; i < l->layout.n; i++) {
+        const struct field *f = l->map[i] == NO_COLUMN ? NULL : &record->fields[l->map[i]];
+        if (i > 0)
+            buf_byte(out, w->dialect->delimiter);
+        struct row cell = row;
+        if (!f)
+            cell.lonely = l->layout.n == 1;
+        int status = write_cell(w, out, &cell, f ? f : &missing, e);
+        if (status != TIDEMILL_OK)
+            return status;
+    }
+    buf_slice(out, line_end(w, record, row.raw));
+    return TIDEMILL_OK;
+}
+
+/* Can every value be written, also those that the layout leaves out? */
+static int check_values(struct writer *w, const struct node *record, const struct row *row, err *e)
+{
+    bool all = w->dialect->quote == '\0';
+    for (uint32_t i = 0; i < record->count; i++) {
+        const struct field *f = &record->fields[i];
+        if (!all && !tm_cell_may_fail(w->dialect, f))
+            continue;
+        buf_reset(&w->trial);
+        int status = write_cell(w, &w->trial, row, f, e);
+        if (status != TIDEMILL_OK)
+            return status;
+    }
+    return TIDEMILL_OK;
+}
+
+/* A record as it came, if it is a whole row of this layout. */
+static bool copy_record(const struct writer *w, struct buf *out, const struct node *record)
+{
+    struct slice end = line_end(w, record, true);
+    struct slice source = record->source;
+    if (record->changed || !source.p || source.n == 0)
+        return false;
+    /* Only the last line of a file has no line end: the new one must not join a CR. */
+    if (record->line_end.n == 0 && end.n == 1 && source.p[source.n - 1] == '\r')
+        return false;
+    buf_slice(out, source);
+    buf_slice(out, end);
+    return true;
+}
+
+int tm_csv_write(struct writer *w, struct buf *out, const struct node *record, err *e)
+{
+    bool own = false;
+    struct row row = {.raw = w->origin && record->origin == w->origin};
+    int fits = tm_row_layout_take(&w->rows, record, &own, e);
+    if (fits == TIDEMILL_E_MEMORY)
+        return fits;
+    int status = TIDEMILL_OK;
+    if (!own)
+        status = check_values(w, record, &row, e);
+    if (status == TIDEMILL_OK)
+        status = fits;
+    if (status != TIDEMILL_OK)
+        return status;
+    if (!own)
+        status = write_fitted(w, out, record, row, e);
+    else if (!row.raw || !copy_record(w, out, record))
+        status = write_own(w, out, record, row, e);
+    if (status == TIDEMILL_OK && out->failed)
+        status = tm_err_memory(e, "a row");
+    return status;
+}

@@ -1,0 +1,73 @@
+/*
+ * What the writers of formats with columns share: which fields make a row, in which order, and what
+ * a field's text is.
+ */
+#ifndef TM_FORMAT_LAYOUT_H
+#define TM_FORMAT_LAYOUT_H
+
+#include "format/format.h"
+
+#define NO_COLUMN UINT32_MAX
+
+/* Names to find by: sorted, so that no choice of names makes it slow. Borrows the names. */
+struct name_index {
+    uint32_t n;
+    const struct slice *names;
+    uint32_t *order; /* by name; equal names by their place */
+};
+
+/* false when memory is out. */
+bool tm_name_index_init(struct name_index *x, uint32_t n, const struct slice *names);
+void tm_name_index_release(struct name_index *x);
+/* A place where the name stands, or NO_COLUMN. `hint` is tried first; any number will do. */
+uint32_t tm_name_index_find(const struct name_index *x, struct slice name, uint32_t hint);
+
+/* A copy of names and text in the arena; NULL when memory is out (not for n == 0). */
+struct slice *tm_names_copy(struct arena *arena, uint32_t n, const struct slice *names);
+
+/* A writer's columns. */
+struct row_layout {
+    const struct output_dialect *dialect;
+    struct layout layout;
+    struct arena names[2]; /* the layout's, and the next one's */
+    unsigned current;
+    bool fixed;
+    struct name_index index; /* of the fixed columns */
+    uint32_t *map;           /* fixed: for each column the record's field, or NO_COLUMN */
+    /*
+     * The header whose records, while no field is added or deleted, are known to have this layout
+     * (`known_own`) or to fit it by this map; NULL: none.
+     */
+    const struct columns *known;
+    bool known_own;
+};
+
+void tm_row_layout_init(struct row_layout *l, const struct output_dialect *d);
+void tm_row_layout_release(struct row_layout *l);
+/* The columns of the records to come are others, even if they lie at an address known. */
+void tm_row_layout_forget(struct row_layout *l);
+/* Fix the columns; names are copied. E_MEMORY; E_ARGUMENT for no columns at all. */
+int tm_row_layout_fix(struct row_layout *l, uint32_t n, const struct slice *names);
+
+/*
+ * How the record makes a row. *own: its fields in their order; the layout is theirs. Else the row
+ * is, for each column i of the layout, the field map[i]. E_WRITE when the record has no fields or
+ * does not fit, E_MEMORY.
+ */
+int tm_row_layout_take(struct row_layout *l, const struct node *record, bool *own, err *e);
+
+/*
+ * A field's text, as a cell shows it: text as it is, numbers in their shortest form, "true" and
+ * "false", nothing for null, JSON for arrays and objects. `scratch` is overwritten. NaN and
+ * infinities are nan, inf, -inf. E_WRITE for nested values under NESTED_ERROR and for what JSON
+ * cannot say; E_MEMORY.
+ */
+int tm_cell_text(const struct output_dialect *d, const struct field *f, struct buf *scratch,
+                 struct slice *out, err *e);
+/* May tm_cell_text() refuse it? */
+bool tm_cell_may_fail(const struct output_dialect *d, const struct field *f);
+
+/* Names are cut in messages; for "%.*s". */
+#define NAME_ARGS(name) (int)((name).n < 100 ? (name).n : 100), (name).p ? (name).p : ""
+
+#endif
