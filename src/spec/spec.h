@@ -81,14 +81,21 @@ struct spec_values {
     uint64_t seed;
 };
 
+/* Where in the job file an option was given, counted from 1; line 0: it was not. */
+struct spec_place {
+    uint64_t line, column;
+};
+
 struct spec {
     struct spec_values values;
-    struct arena arena;   /* owns every string in values */
-    char *file;           /* the job file's name as given, or NULL */
-    uint32_t inline_line; /* line of the job file where transform.inline's text begins, or 0 */
-    bool inline_exact;    /* a literal block: its lines are the job file's lines */
+    struct arena arena;        /* owns every string in values */
+    char *file;                /* the job file's name as given, or NULL */
+    uint32_t inline_line;      /* line of the job file where transform.inline's text begins, or 0 */
+    bool inline_exact;         /* a literal block: its lines are the job file's lines */
+    struct spec_place *places; /* one a row of the option table */
     size_t problems_n;
-    err *problems;      /* malloc'ed */
+    err *problems;      /* malloc'ed, in the order of their places */
+    bool out_of_memory; /* sticks while a file is read or options are checked */
     struct buf scratch; /* of tm_spec_get */
 };
 
@@ -103,7 +110,10 @@ void tm_spec_release(struct spec *s);
 int tm_spec_parse(struct spec *s, struct slice text, const char *name, err *e);
 int tm_spec_load(struct spec *s, const char *path, err *e);
 
-/* One option by dotted key; `transform.params.NAME...` sets one parameter. */
+/*
+ * One option by dotted key; `transform.params.NAME...` sets one parameter (JSON, or else a string).
+ * A list is one item, or a JSON array of strings. Fails without having changed anything.
+ */
 int tm_spec_set(struct spec *s, const char *key, const char *value, err *e);
 
 /* The value in force as tm_spec_set would take it; valid until the next call; NULL: no such key. */

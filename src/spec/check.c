@@ -1,0 +1,135 @@
+/*
+ * What no option can know alone. Values flow in, problems flow out; nothing is changed.
+ */
+#include "spec/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "spec/options.h"
+#include "spec/problems.h"
+
+/* A problem where `key` was given; one that the command line or the host set has no place. */
+__attribute__((format(printf, 3, 4))) static void complain(struct spec *s, const char *key,
+                                                           const char *format, ...)
+{
+    char message[512];
+    struct spec_place place = s->places[tm_option_find(slice_of(key)) - tm_options];
+    va_list args;
+    err e;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    tm_err_text(&e, TIDEMILL_E_SPEC, slice_of(message));
+    if (s->file && place.line)
+        tm_err_at(&e, s->file, place.line, place.column);
+    tm_problem_add(s, &e);
+}
+
+static void check_script(struct spec *s)
+{
+    const struct {
+        const char *key, *value;
+    } forms[] = {{"transform.script", s->values.transform.script},
+                 {"transform.inline", s->values.transform.inline_text},
+                 {"transform.each", s->values.transform.each}};
+    const char *first = NULL;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        if (forms[i].value && first)
+            complain(s, forms[i].key, "'%s' and '%s' are both given (keep one of them)", first,
+                     forms[i].key);
+        if (forms[i].value && !first)
+            first = forms[i].key;
+    }
+    if (!first) {
+        err e;
+        tm_err_set(&e, TIDEMILL_E_SPEC,
+                   "'transform.script' is missing: name a Lua file, or write 'transform.inline'");
+        if (s->file)
+            tm_err_at(&e, s->file, 0, 0);
+        tm_problem_add(s, &e);
+    }
+}
+
+static void check_batch(struct spec *s)
+{
+    if (s->values.transform.batch_wait && !s->values.transform.batch)
+        complain(s, "transform.batch_wait",
+                 "'transform.batch_wait' needs 'transform.batch', the number of records");
+    if (s->values.transform.each && s->values.transform.batch)
+        complain(s, "transform.batch",
+                 "'transform.batch' needs a script with a batch function, not 'transform.each'");
+}
+
+static void check_quarantine(struct spec *s)
+{
+    bool wanted = s->values.errors.policy == POLICY_QUARANTINE;
+    const char *path = s->values.errors.quarantine;
+    if (wanted && !path)
+        complain(
+            s, "errors.policy",
+            "policy 'quarantine' needs 'errors.quarantine', the file that failed records go to");
+    if (!wanted && path)
+        complain(s, "errors.quarantine",
+                 "'errors.quarantine' is used only with 'errors.policy: quarantine'");
+    if (path && strcmp(path, s->values.output.path) == 0)
+        complain(s, "errors.quarantine", "'errors.quarantine' and 'output.path' are the same file");
+}
+
+/* The delimiter and quote in force: those of CSV where none are given. */
+static void check_dialect(struct spec *s, const char *key, const char *delimiter, const char *quote)
+{
+    char d = delimiter ? *delimiter : ',', q = quote ? *quote : '"';
+    if (d == q)
+        complain(s, key, "delimiter and quote are both '%c'", d);
+}
+
+static void check_dialects(struct spec *s)
+{
+    const struct spec_values *v = &s->values;
+    const char *comment = v->input.comment;
+    char q = v->input.quote ? *v->input.quote : '"';
+    check_dialect(s, v->input.delimiter ? "input.delimiter" : "input.quote", v->input.delimiter,
+                  v->input.quote);
+    check_dialect(s, v->output.delimiter ? "output.delimiter" : "output.quote", v->output.delimiter,
+                  v->output.quote);
+    if (strpbrk(comment, "\r\n"))
+        complain(s, "input.comment", "'input.comment' contains a line end");
+    if (*comment && *comment == q)
+        complain(s, "input.comment", "'input.comment' begins with the quote");
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void check_columns(struct spec *s)
+{
+    const struct spec_list *columns = &s->values.output.columns;
+    if (columns->n < 2)
+        return;
+    char **sorted = malloc(columns->n * sizeof *sorted);
+    if (!sorted) {
+        s->out_of_memory = true;
+        return;
+    }
+    memcpy(sorted, columns->items, columns->n * sizeof *sorted);
+    qsort(sorted, columns->n, sizeof *sorted, by_name);
+    for (size_t i = 1; i < columns->n; i++)
+        if (strcmp(sorted[i - 1], sorted[i]) == 0) {
+            struct slice shown = tm_shown(slice_of(sorted[i]));
+            complain(s, "output.columns", "column '%.*s' is listed twice", (int)shown.n, shown.p);
+            break;
+        }
+    free(sorted);
+}
+
+void tm_spec_contradictions(struct spec *s)
+{
+    static void (*const checks[])(struct spec *) = {check_script, check_batch, check_quarantine,
+                                                    check_dialects, check_columns};
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        checks[i](s);
+}
