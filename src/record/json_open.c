@@ -17,27 +17,6 @@ const char *tm_json_skip_string(const char *p, const char *end, bool *escaped)
     return p + 1;
 }
 
-/* The next quote or bracket at or behind p. */
-static const char *find_structure(const char *p, const char *end)
-{
-#ifdef JSON_SSE2
-    /* Bit 0x20 is what '[' and '{', ']' and '}' differ in; outside strings nothing else meets. */
-    const __m128i bit = _mm_set1_epi8(0x20), quote = _mm_set1_epi8('"');
-    const __m128i open = _mm_set1_epi8('{'), close = _mm_set1_epi8('}');
-    for (; end - p >= 16; p += 16) {
-        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i y = _mm_or_si128(x, bit);
-        __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(y, open), _mm_cmpeq_epi8(y, close));
-        unsigned found = (unsigned)_mm_movemask_epi8(_mm_or_si128(hit, _mm_cmpeq_epi8(x, quote)));
-        if (found)
-            return p + __builtin_ctz(found);
-    }
-#endif
-    while (p < end && *p != '"' && *p != '{' && *p != '}' && *p != '[' && *p != ']')
-        p++;
-    return p;
-}
-
 static const char *skip_container(const char *p, const char *end)
 {
     size_t depth = 0;
@@ -51,7 +30,7 @@ static const char *skip_container(const char *p, const char *end)
             if (depth == 0)
                 break;
         }
-        p = find_structure(p, end);
+        p = json_find_structure(p, end);
     }
     return p;
 }

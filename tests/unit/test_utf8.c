@@ -1,0 +1,122 @@
+/*
+ * UTF-8: every character there and back, and everything else refused.
+ */
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/utf8.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static void all_characters(void **state)
+{
+    char text[4];
+    (void)state;
+    for (uint32_t c = 0; c <= 0x10ffff; c++) {
+        uint32_t back = UINT32_MAX;
+        if (c >= 0xd800 && c <= 0xdfff)
+            continue;
+        size_t n = tm_utf8_encode(text, c);
+        assert_int_equal(n, c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4);
+        assert_int_equal(tm_utf8_decode((struct slice){text, n}, &back), n);
+        assert_int_equal(back, c);
+        assert_int_equal(tm_utf8_check((struct slice){text, n}), n);
+        if (n > 1)
+            assert_int_equal(tm_utf8_decode((struct slice){text, n - 1}, &back), 0);
+    }
+}
+
+/* As many byte strings are valid as there are characters of that length, and no more. */
+static void nothing_else(void **state)
+{
+    size_t two = 0, three = 0, four = 0;
+    uint32_t c;
+    (void)state;
+    for (uint32_t v = 0; v < 1u << 16; v++) {
+        const char text[2] = {(char)(v >> 8), (char)v};
+        two += tm_utf8_decode((struct slice){text, 2}, &c) == 2;
+    }
+    for (uint32_t v = 0; v < 1u << 22; v++) {
+        /* All lead bytes twice, of the third bytes every fourth. */
+        const char text[3] = {(char)(v >> 14 | 0x80), (char)(v >> 6), (char)(v << 2)};
+        three += tm_utf8_decode((struct slice){text, 3}, &c) == 3;
+    }
+    for (uint32_t v = 0; v < 1u << 19; v++) {
+        const char text[4] = {(char)(v >> 16 | 0xf0), (char)(v >> 8), (char)v, (char)0xbf};
+        four += tm_utf8_decode((struct slice){text, 4}, &c) == 4;
+    }
+    assert_int_equal(two, 0x800 - 0x80);
+    assert_int_equal(three, 2 * (0x10000 - 0x800 - 0x800) / 4);
+    assert_int_equal(four, 0x100000 / 64);
+}
+
+static void first_bad_byte(void **state)
+{
+    static const struct {
+        struct slice text;
+        size_t at;
+    } rows[] = {
+        {{"", 0}, 0},
+        {{NULL, 0}, 0},
+        {{"abc", 3}, 3},
+        {{"a\0b", 3}, 3},
+        {{"caf\xc3\xa9", 5}, 5},
+        {{"0123456789abcdef\xff", 17}, 16},
+        {{"0123456789abcde\xc3", 16}, 15},
+        {{"\xc0\x80", 2}, 0},             /* overlong */
+        {{"\xe0\x80\x80", 3}, 0},         /* overlong */
+        {{"\xf0\x80\x80\x80", 4}, 0},     /* overlong */
+        {{"x\xed\xa0\x80", 4}, 1},        /* U+D800 */
+        {{"\xed\xbf\xbf", 3}, 0},         /* U+DFFF */
+        {{"\xf4\x90\x80\x80", 4}, 0},     /* U+110000 */
+        {{"\xf8\x88\x80\x80\x80", 5}, 0}, /* five bytes */
+        {{"\x80", 1}, 0},
+        {{"\xe2\x82", 2}, 0},
+        {{"\xe2\x82\x41", 3}, 0},
+        {{"01234567\xf0\x9f\x98\x80z\xfe", 14}, 13},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++)
+        if (tm_utf8_check(rows[i].text) != rows[i].at)
+            fail_msg("row %zu: %zu", i, tm_utf8_check(rows[i].text));
+}
+
+static void widths(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t width;
+    } rows[] = {
+        {"", 0},
+        {"abc", 3},
+        {"caf\xc3\xa9", 4},
+        {"cafe\xcc\x81", 4},                     /* a combining accent */
+        {"\xe6\x9d\xb1\xe4\xba\xac", 4},         /* two ideographs */
+        {"\xf0\x9f\x98\x80", 2},                 /* a face */
+        {"\xef\xbc\xa1", 2},                     /* fullwidth A */
+        {"\xef\xbd\xb1", 1},                     /* halfwidth kana */
+        {"\xe1\x84\x80\xe1\x85\xa1", 2},         /* Hangul joined from two */
+        {"\xe2\x80\x8b", 0},                     /* zero width space */
+        {"a\xff", 2},                            /* what is no character shows as one */
+        {"\xce\xb1\xce\xb2", 2},                 /* Greek */
+        {"\xf0\xa0\x80\x80\xf3\xa0\x87\xaf", 2}, /* plane 2, a variation selector */
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++)
+        if (tm_utf8_width(slice_of(rows[i].text)) != rows[i].width)
+            fail_msg("row %zu: %zu", i, tm_utf8_width(slice_of(rows[i].text)));
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_characters),
+        cmocka_unit_test(nothing_else),
+        cmocka_unit_test(first_bad_byte),
+        cmocka_unit_test(widths),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
