@@ -1,11 +1,12 @@
 /*
  * Numbers: tables of texts, then random doubles against the C library.
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <locale.h>
 #include <math.h>

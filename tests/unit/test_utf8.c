@@ -1,11 +1,12 @@
 /*
  * UTF-8: every character there and back, and everything else refused.
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/utf8.h"
 
