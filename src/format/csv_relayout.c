@@ -56,19 +56,6 @@ struct relayout {
     struct arena arena; /* for content with doubled quotes */
 };
 
-static bool make_map(struct relayout *r, const struct slice *from, const struct slice *to)
-{
-    struct name_index index;
-    r->cells = calloc(r->from_n ? r->from_n : 1, sizeof *r->cells);
-    r->map = calloc(r->to_n ? r->to_n : 1, sizeof *r->map);
-    if (!r->cells || !r->map || !tm_name_index_init(&index, r->from_n, from))
-        return false;
-    for (uint32_t i = 0; i < r->to_n; i++)
-        r->map[i] = tm_name_index_find(&index, to[i], i);
-    tm_name_index_release(&index);
-    return true;
-}
-
 /* The cells of the next row, and its line end; false when it is no row of the layout. */
 static bool cut_row(struct relayout *r, struct csv_scan *s, struct slice *line_end)
 {
@@ -119,12 +106,14 @@ int tm_csv_relayout(const struct output_dialect *d, struct slice rows, uint32_t 
                     struct buf *out, err *e)
 {
     struct relayout r = {.dialect = d, .from_n = from_n, .to_n = to_n};
+    r.cells = calloc(from_n ? from_n : 1, sizeof *r.cells);
+    r.map = tm_layout_map(from_n, from, to_n, to);
     int status = TIDEMILL_OK;
-    if (!make_map(&r, from, to)) {
+    if (!r.cells || !r.map) {
         status = tm_err_memory(e, "rows");
         goto out;
     }
-    struct csv_scan s = csv_scan_begin(d->delimiter, d->quote, rows.p, rows.n);
+    struct csv_scan s = csv_scan_begin(d->delimiter, d->quote, rows.n ? rows.p : "", rows.n);
     while (s.from < s.end) {
         struct slice line_end;
         if (!cut_row(&r, &s, &line_end)) {

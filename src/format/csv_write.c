@@ -73,7 +73,7 @@ int tm_csv_fix_columns(struct writer *w, uint32_t n, const struct slice *names)
 
 bool tm_csv_is_special(const struct output_dialect *d, struct slice text)
 {
-    const char *p = text.p, *end = p + text.n;
+    const char *p = text.n ? text.p : "", *end = p + text.n;
     char quote = d->quote == '\0' ? '\n' : d->quote;
 #if defined(__SSE2__) && !defined(TM_PORTABLE)
     for (; end - p >= 16; p += 16) {
@@ -94,7 +94,7 @@ bool tm_csv_is_special(const struct output_dialect *d, struct slice text)
 
 void tm_csv_put_quoted(struct buf *out, char quote, struct slice text)
 {
-    const char *p = text.p, *end = p + text.n;
+    const char *p = text.n ? text.p : "", *end = p + text.n;
     buf_byte(out, quote);
     while (p < end) {
         const char *at = memchr(p, quote, (size_t)(end - p));

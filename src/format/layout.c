@@ -156,6 +156,21 @@ int tm_row_layout_take(struct row_layout *l, const struct node *record, bool *ow
     return status;
 }
 
+uint32_t *tm_layout_map(uint32_t from_n, const struct slice *from, uint32_t to_n,
+                        const struct slice *to)
+{
+    struct name_index index;
+    uint32_t *map = calloc(to_n ? to_n : 1, sizeof *map);
+    if (!map || !tm_name_index_init(&index, from_n, from)) {
+        free(map);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < to_n; i++)
+        map[i] = tm_name_index_find(&index, to[i], i);
+    tm_name_index_release(&index);
+    return map;
+}
+
 /* "a, b, c, ..." for a message. */
 static void put_names(struct buf *b, uint32_t n, const struct slice *names)
 {

@@ -57,6 +57,13 @@ int tm_row_layout_fix(struct row_layout *l, uint32_t n, const struct slice *name
 int tm_row_layout_take(struct row_layout *l, const struct node *record, bool *own, err *e);
 
 /*
+ * For rows of layout `from` that are laid out as `to`: for each of the to_n columns the one it comes
+ * from, or NO_COLUMN. To be freed; NULL when memory is out.
+ */
+uint32_t *tm_layout_map(uint32_t from_n, const struct slice *from, uint32_t to_n,
+                        const struct slice *to);
+
+/*
  * A field's text, as a cell shows it: text as it is, numbers in their shortest form, "true" and
  * "false", nothing for null, JSON for arrays and objects. `scratch` is overwritten. NaN and
  * infinities are nan, inf, -inf. E_WRITE for nested values under NESTED_ERROR and for what JSON
