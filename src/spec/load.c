@@ -55,7 +55,7 @@ static int scalar(struct loader *l, const struct option *o, const struct yaml_no
     const struct option_kind *kind = &tm_option_kinds[o->type];
     *out = node->text;
     if (node->kind != YAML_TEXT)
-        return tm_option_expected(o, tm_yaml_kind(node), e);
+        return tm_err_set(e, TIDEMILL_E_SPEC, "expected text, got %s", tm_yaml_kind(node));
     if (kind->expands) {
         buf_reset(&l->expanded);
         int status = tm_expand(node->text, &l->expanded, e);
@@ -242,9 +242,11 @@ static void unknown(struct loader *l, const struct yaml_node *node, struct slice
         return;
     }
     struct slice near = nearest(section, key, dotted);
+    bool top = section.n && tm_option_section_of(near).n == 0 && tm_option_find(near);
     if (near.n)
-        tm_problem_at(l->t, node->key->at, "unknown key '%.*s'%s (did you mean '%.*s'?)",
-                      (int)shown.n, shown.p, in, (int)near.n, near.p);
+        tm_problem_at(l->t, node->key->at, "unknown key '%.*s'%s (did you mean '%.*s'%s?)",
+                      (int)shown.n, shown.p, in, (int)near.n, near.p,
+                      top ? " at the top of the file" : "");
     else
         tm_problem_at(l->t, node->key->at, "unknown key '%.*s'%s", (int)shown.n, shown.p, in);
 }

@@ -95,11 +95,17 @@ static struct yaml_node *new_node(struct reader *r, enum yaml_kind kind, const y
 static void refuse_marks(struct reader *r, struct yaml_node *node, const yaml_char_t *anchor,
                          const yaml_char_t *tag)
 {
-    static const char hint[] = "job files have none; quote text that begins with";
+    static const char core[] = "tag:yaml.org,2002:"; /* what !! stands for */
+    const char *name = (const char *)tag;
+    bool short_form = name && strncmp(name, core, sizeof core - 1) == 0;
     if (anchor)
-        tm_problem_at(r->t, node->at, "anchor '&%s' (%s &)", (const char *)anchor, hint);
-    if (tag)
-        tm_problem_at(r->t, node->at, "tag '%s' (%s !)", (const char *)tag, hint);
+        tm_problem_at(r->t, node->at,
+                      "anchor '&%s' (job files have none; quote text that begins with &)",
+                      (const char *)anchor);
+    if (name)
+        tm_problem_at(r->t, node->at,
+                      "tag '%s%s' (job files have none; quote text that begins with !)",
+                      short_form ? "!!" : "", short_form ? name + sizeof core - 1 : name);
     node->spoilt |= anchor || tag;
 }
 

@@ -4,47 +4,53 @@
  */
 #include "spec/yaml_error.h"
 
-#include "base/utf8.h"
+#include <stdio.h>
 
-/* The rows are tried in order; `context` and `problem` are beginnings of libyaml's texts. */
-static const struct {
-    const char *context, *problem, *text;
-    bool opening; /* the place is where the context began */
-} texts[] = {
-    {"while scanning a quoted scalar", "found unexpected end of stream",
-     "the quote is never closed", true},
-    {"while scanning a quoted scalar", "found unexpected document indicator",
-     "the quote is not closed before the end of the document", true},
-    {"while parsing a quoted scalar", "found unknown escape character",
-     "unknown escape in double quotes (write \\\\ for a backslash, or use single quotes)", false},
-    {"while parsing a quoted scalar", "did not find expected hexdecimal number",
-     "bad escape in double quotes: expected hexadecimal digits", false},
-    {"while parsing a quoted scalar", "found invalid Unicode character escape code",
-     "bad escape in double quotes: not a Unicode character", false},
-    {"while scanning an alias", "", "'*' cannot begin a bare value", false},
-    {"while scanning an anchor", "", "'&' cannot begin a bare value", false},
-    {"while scanning a tag", "", "'!' cannot begin a bare value", false},
-    {"while parsing a tag", "", "'!' cannot begin a bare value", false},
-    {"while scanning a %TAG", "", "'%' cannot begin a line", false},
-    {"while scanning a directive", "", "'%' cannot begin a line", false},
-    {"while parsing a node", "found undefined tag handle", "'!' cannot begin a bare value", false},
-    {"while parsing a flow sequence", "", "expected ',' or ']' in the list", false},
-    {"while parsing a flow mapping", "", "expected ',' or '}' in the mapping", false},
-    {"while parsing a block mapping", "did not find expected key",
-     "expected a key at this indentation", false},
-    {"while parsing a block collection", "did not find expected '-' indicator",
-     "expected another '- ' item at this indentation", false},
-    {"while scanning a simple key", "could not find expected ':'", "expected ':' after the key",
-     true},
-    {"while scanning a block scalar", "found a tab", "a tab cannot indent (use spaces)", false},
-    {"", "mapping values are not allowed",
-     "unexpected ':' (quote a value that contains ': ', or check the indentation)", false},
-    {"", "block sequence entries are not allowed",
-     "unexpected '- ' (a list begins on a line of its own)", false},
-    {"", "found a tab character", "a tab cannot indent (use spaces)", false},
-    {"", "did not find expected <document start>",
-     "expected the end of the file (a job file is one mapping)", false},
+struct row {
+    const char *context, *problem; /* beginnings of libyaml's texts; "" fits all */
+    const char *text, *hint;       /* ours; hint NULL: from what the line looks like */
+    bool opening;                  /* the place is where the context began */
 };
+
+#define ESCAPE_HINT "write \\\\ for a backslash, or use single quotes"
+
+/* Tried in order. */
+static const struct row rows[] = {
+    {"while scanning a quoted scalar", "found unexpected end of stream",
+     "the quote is never closed", "", true},
+    {"while scanning a quoted scalar", "", "the quote is not closed", "", true},
+    {"while parsing a quoted scalar", "found unknown escape character",
+     "unknown escape in double quotes", ESCAPE_HINT, false},
+    {"while parsing a quoted scalar", "", "bad escape in double quotes", ESCAPE_HINT, false},
+    {"while scanning an alias", "", "'*' cannot begin a bare value", NULL, false},
+    {"while scanning an anchor", "", "'&' cannot begin a bare value", NULL, false},
+    {"while scanning a tag", "", "'!' cannot begin a bare value", NULL, false},
+    {"while parsing a tag", "", "'!' cannot begin a bare value", NULL, false},
+    {"while parsing a node", "", "'!' cannot begin a bare value", NULL, false},
+    {"while scanning a %TAG", "", "'%' cannot begin a line", NULL, false},
+    {"while parsing a %TAG", "", "'%' cannot begin a line", NULL, false},
+    {"while scanning a directive", "", "'%' cannot begin a line", NULL, false},
+    {"while parsing a flow sequence", "", "expected ',' or ']' in the list", NULL, false},
+    {"while parsing a flow mapping", "", "expected ',' or '}' in the mapping", NULL, false},
+    {"while parsing a flow node", "", "expected a value or a closing bracket", NULL, false},
+    {"while parsing a block node", "", "expected a value", NULL, false},
+    {"while parsing a block mapping", "", "expected a key at this indentation", NULL, false},
+    {"while parsing a block collection", "", "expected another '- ' item at this indentation", NULL,
+     false},
+    {"while scanning a simple key", "", "expected ':' after the key", NULL, true},
+    {"while scanning a block scalar", "found a tab", "a tab cannot indent", "use spaces", false},
+    {"while scanning a block scalar", "", "expected the text on the lines after | or >", NULL,
+     false},
+    {"", "mapping values are not allowed", "unexpected ':'",
+     "quote a value that contains ': ', or check the indentation", false},
+    {"", "block sequence entries are not allowed", "unexpected '- '",
+     "a list begins on a line of its own", false},
+    {"", "found a tab character", "a tab cannot indent", "use spaces", false},
+    {"", "did not find expected <document start>", "expected the end of the file",
+     "a job file is one mapping", false},
+};
+
+static const struct row tab_row = {"", "", "a tab cannot indent", "use spaces", false};
 
 static bool begins(const char *text, const char *with)
 {
@@ -89,30 +95,52 @@ static char special(struct slice text, size_t offset)
     return start && strchr(marks, start) ? start : '\0';
 }
 
+static const struct row *find_row(const yaml_parser_t *parser)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (begins(parser->context, rows[i].context) && begins(parser->problem, rows[i].problem))
+            return &rows[i];
+    return NULL;
+}
+
+/* What the place looks like, where no row knows better; "" for nothing. */
+static void look(const struct job_text *t, const yaml_parser_t *parser, size_t offset, char *hint,
+                 size_t size)
+{
+    struct slice text = t->bytes;
+    char mark = special(text, offset);
+    uint64_t line = tm_place(t, parser->context_mark.index).line;
+    bool flow = begins(parser->context, "while parsing a flow ");
+    *hint = '\0';
+    if (offset > 0 && offset < text.n && memcmp(text.p + offset - 1, "${", 2) == 0)
+        snprintf(hint, size, "quote a value that contains '${'");
+    else if (mark)
+        snprintf(hint, size, "quote a value that begins with '%c'", mark);
+    else if (flow && line != tm_place(t, parser->problem_mark.index).line)
+        snprintf(hint, size, "it begins on line %llu", (unsigned long long)line);
+}
+
 void tm_yaml_explain(const struct job_text *t, const yaml_parser_t *parser)
 {
-    const char *text = NULL;
-    bool opening = false;
+    const struct row *row = find_row(parser);
+    char text[128], seen[64];
     if (parser->error == YAML_MEMORY_ERROR) {
         t->spec->out_of_memory = true;
         return;
     }
-    for (size_t i = 0; !text && i < sizeof texts / sizeof *texts; i++)
-        if (begins(parser->context, texts[i].context) &&
-            begins(parser->problem, texts[i].problem)) {
-            text = texts[i].text;
-            opening = texts[i].opening;
-        }
-    size_t at = opening ? parser->context_mark.index : parser->problem_mark.index;
+    size_t at = row && row->opening ? parser->context_mark.index : parser->problem_mark.index;
     size_t offset = offset_of(t->bytes, at);
-    char mark = special(t->bytes, offset);
-    if (!text && begins(parser->problem, "found character that cannot start any token") &&
-        offset < t->bytes.n && t->bytes.p[offset] == '\t')
-        tm_problem_at(t, at, "a tab cannot indent (use spaces)");
-    else if (!text && mark)
-        tm_problem_at(t, at, "'%c' cannot begin a bare value (quote the value)", mark);
-    else if (text && mark && !opening && !strchr(text, '('))
-        tm_problem_at(t, at, "%s (quote a value that begins with '%c')", text, mark);
+    char here = offset < t->bytes.n ? t->bytes.p[offset] : '\0';
+    bool stray = begins(parser->problem, "found character that cannot start any token");
+    if (stray && here == '\t')
+        row = &tab_row;
+    if (row)
+        snprintf(text, sizeof text, "%s", row->text);
+    else if (stray)
+        snprintf(text, sizeof text, "'%c' cannot begin a bare value", here);
     else
-        tm_problem_at(t, at, "%s", text ? text : parser->problem ? parser->problem : "not YAML");
+        snprintf(text, sizeof text, "not YAML: %s", parser->problem ? parser->problem : "unknown");
+    look(t, parser, offset, seen, sizeof seen);
+    const char *hint = row && row->hint ? row->hint : seen;
+    tm_problem_at(t, at, "%s%s%s%s", text, *hint ? " (" : "", hint, *hint ? ")" : "");
 }
