@@ -1,0 +1,75 @@
+/*
+ * Chunks: runs of whole records on their way from the splitter to the merger.
+ *
+ * A chunk keeps its input bytes until its last record is committed: what a dead worker had not
+ * committed is sent again, and what a failed record looked like is cut from here. Bytes live in
+ * blocks that neighbouring chunks share by reference.
+ */
+#ifndef TM_PIPELINE_CHUNK_H
+#define TM_PIPELINE_CHUNK_H
+
+#include "format/format.h"
+
+struct block {
+    uint32_t refs;
+    size_t cap;
+    char bytes[];
+};
+
+/* An input file as chunks, workers and messages know it. */
+struct input_file {
+    uint32_t refs;
+    uint32_t id; /* 1, 2, ... in the run */
+    char *name;
+    const struct format *format;
+    struct input_dialect dialect;
+    struct columns *columns; /* of its header; NULL: none */
+    struct arena arena;      /* of columns and dialect */
+};
+
+enum chunk_kind {
+    CHUNK_RECORDS, /* for a worker */
+    CHUNK_FAILURE, /* one record that failed before it could be sent; `failure` says why */
+    CHUNK_BROKEN,  /* the input ends here with an error: `failure` */
+};
+
+struct chunk {
+    struct chunk *next; /* in the merger's order */
+    enum chunk_kind kind;
+    uint64_t sequence;
+    struct input_file *file;
+    struct block *block;
+    const char *p;
+    size_t n;
+    uint64_t first_record; /* 1-based in the job */
+    uint64_t first_line;   /* 1-based in the file */
+    uint64_t offset;       /* of p in the file */
+    uint32_t records;
+    bool last; /* of its file */
+    err *failure;
+
+    struct worker_handle *worker; /* who has it; NULL: nobody yet */
+    uint32_t done;                /* records committed */
+    int64_t sent;                 /* when it went to the worker */
+};
+
+struct block *tm_block_new(size_t cap);
+void tm_block_unref(struct block *b);
+
+struct input_file *tm_input_file_new(const char *name, const struct format *format, uint32_t id);
+void tm_input_file_unref(struct input_file *f);
+
+/* Takes new references to file and block (block may be NULL). NULL when memory is out. */
+struct chunk *tm_chunk_new(enum chunk_kind kind, struct input_file *file, struct block *block);
+void tm_chunk_free(struct chunk *c);
+
+/* Where record `number` (from 0) of a chunk lies. */
+struct record_place {
+    struct slice raw; /* its bytes in the chunk, line end included */
+    uint64_t line, offset;
+};
+
+/* Found by splitting the chunk again: for failed records, not for every one. */
+struct record_place tm_chunk_find(const struct chunk *c, uint32_t number);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * Frames in and out of byte buffers; both ends of a pipe use this file.
+ */
+#include "pipeline/frame.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define READ_MIN ((size_t)64 << 10)
+
+size_t tm_frame_begin(struct buf *b, uint8_t type)
+{
+    size_t begin = b->n;
+    tm_buf_u32(b, 0);
+    buf_u8(b, type);
+    buf_append(b, "\0\0", 3);
+    return begin;
+}
+
+bool tm_frame_end(struct buf *b, size_t begin, size_t extra)
+{
+    if (b->failed)
+        return false;
+    size_t length = b->n - begin - FRAME_HEADER;
+    if (length > UINT32_MAX || extra > UINT32_MAX - length)
+        return false;
+    length += extra;
+    for (size_t i = 0; i < 4; i++)
+        b->p[begin + i] = (char)(length >> 8 * i & 0xff);
+    return true;
+}
+
+void tm_frame_reader_init(struct frame_reader *r, size_t max)
+{
+    tm_buf_init(&r->in);
+    r->at = 0;
+    r->max = max;
+}
+
+void tm_frame_reader_release(struct frame_reader *r)
+{
+    tm_buf_release(&r->in);
+    r->at = 0;
+}
+
+/* The header at `at`, if it is all there and sane. */
+static enum frame_next peek(const struct frame_reader *r, uint8_t *type, size_t *length)
+{
+    if (frame_pending(r) < FRAME_HEADER)
+        return FRAME_WAIT;
+    struct cursor c = {r->in.p + r->at, FRAME_HEADER, false};
+    *length = tm_cursor_u32(&c);
+    *type = tm_cursor_u8(&c);
+    struct slice zero = tm_cursor_take(&c, 3);
+    if (*length > r->max || memcmp(zero.p, "\0\0", 3) != 0)
+        return FRAME_BAD;
+    return FRAME_TAKEN;
+}
+
+enum frame_fill tm_frame_fill(struct frame_reader *r, int fd)
+{
+    uint8_t type;
+    size_t length, want = READ_MIN;
+    if (r->at) {
+        tm_buf_consume(&r->in, r->at);
+        r->at = 0;
+    }
+    if (peek(r, &type, &length) == FRAME_TAKEN && FRAME_HEADER + length > r->in.n + want)
+        want = FRAME_HEADER + length - r->in.n;
+    if (!buf_reserve(&r->in, want)) {
+        errno = ENOMEM;
+        return FILL_ERROR;
+    }
+    ssize_t n = read(fd, r->in.p + r->in.n, r->in.cap - r->in.n);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? FILL_BLOCK : FILL_ERROR;
+    r->in.n += (size_t)n;
+    return n ? FILL_BYTES : FILL_END;
+}
+
+enum frame_next tm_frame_next(struct frame_reader *r, struct frame *out)
+{
+    size_t length;
+    enum frame_next verdict = peek(r, &out->type, &length);
+    if (verdict != FRAME_TAKEN)
+        return verdict;
+    if (frame_pending(r) - FRAME_HEADER < length)
+        return FRAME_WAIT;
+    out->payload = (struct slice){r->in.p + r->at + FRAME_HEADER, length};
+    r->at += FRAME_HEADER + length;
+    return FRAME_TAKEN;
+}
+
+bool tm_write_all(int fd, struct slice s)
+{
+    while (s.n) {
+        ssize_t n = write(fd, s.p, s.n);
+        if (n < 0 && errno != EINTR)
+            return false;
+        if (n > 0) {
+            s.p += n;
+            s.n -= (size_t)n;
+        }
+    }
+    return true;
+}

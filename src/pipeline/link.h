@@ -1,0 +1,32 @@
+/*
+ * A link: the frames that wait to be written to a worker, in order. Bytes of chunks are not copied;
+ * their chunks live until they are committed, and so outlive the link's interest in them.
+ */
+#ifndef TM_PIPELINE_LINK_H
+#define TM_PIPELINE_LINK_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct segment {
+    char *owned; /* freed once written; NULL: borrowed */
+    struct slice left;
+};
+
+struct link {
+    struct segment *segments;
+    size_t first, n, cap; /* segments[first .. first + n) are waiting */
+};
+
+void tm_link_release(struct link *l);
+/* Queue the content of `b`, which is left empty, then borrowed bytes (may be none). */
+int tm_link_put(struct link *l, struct buf *b, struct slice borrowed, err *e);
+/* Write as much as goes. -1 with errno when the pipe is broken (or another failure). */
+int tm_link_flush(struct link *l, int fd);
+
+static inline bool link_waiting(const struct link *l)
+{
+    return l->n > 0;
+}
+
+#endif

@@ -1,0 +1,310 @@
+/*
+ * Starting and ending worker processes. Between fork and exec (or the worker's main) only
+ * async-signal-safe calls are made: the host may have threads that held locks.
+ */
+#include "pipeline/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pipeline/worker.h"
+
+#ifndef TIDEMILL_WORKER_PATH
+#define TIDEMILL_WORKER_PATH "/usr/local/libexec/tidemill/tidemill-worker"
+#endif
+
+/* Both ends of the three pipes. */
+struct pipes {
+    int in[2], out[2], life[2];
+};
+
+void tm_process_init(struct process *p)
+{
+    *p = (struct process){.pidfd = -1, .in = -1, .out = -1, .life = -1};
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* ---- In the child ---- */
+
+bool tm_process_watch_parent(void)
+{
+    struct pollfd life = {WORKER_FD_LIFE, 0, 0};
+    if (fcntl(WORKER_FD_LIFE, F_SETOWN, getpid()) < 0 ||
+        fcntl(WORKER_FD_LIFE, F_SETSIG, SIGKILL) < 0 ||
+        fcntl(WORKER_FD_LIFE, F_SETFL, O_ASYNC) < 0)
+        return false;
+    /* It may have closed before anybody listened. */
+    return poll(&life, 1, 0) == 0;
+}
+
+static void default_signals(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    for (int number = 1; number < NSIG; number++)
+        sigaction(number, &action, NULL); /* refused for SIGKILL and SIGSTOP, rightly */
+}
+
+/* Everything from `first` on, without /proc if need be. */
+static void close_from(int first)
+{
+    if (syscall(SYS_close_range, (unsigned)first, ~0U, 0) == 0)
+        return;
+    struct rlimit limit;
+    int max = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1 << 20
+                  ? (int)limit.rlim_cur
+                  : 1 << 20;
+    for (int fd = first; fd < max; fd++)
+        close(fd);
+}
+
+/* Lay out 0 .. 5 as worker.h says. Sources are moved out of the way first. */
+static bool lay_out(const struct pipes *pipes, int log_fd)
+{
+    const int targets[] = {0, 1, 2, WORKER_FD_IN, WORKER_FD_OUT, WORKER_FD_LIFE};
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int sources[6];
+    if (null < 0)
+        return false;
+    int log = log_fd >= 0 ? log_fd : null;
+    const int wanted[] = {null, log, log, pipes->in[0], pipes->out[1], pipes->life[0]};
+    for (int i = 0; i < 6; i++)
+        if ((sources[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, WORKER_FD_LIFE + 1)) < 0)
+            return false;
+    for (int i = 0; i < 6; i++)
+        if (dup2(sources[i], targets[i]) < 0)
+            return false;
+    close_from(WORKER_FD_LIFE + 1);
+    return true;
+}
+
+static bool prepare_child(const struct pipes *pipes, int log_fd)
+{
+    struct rlimit none = {0, 0};
+    sigset_t empty;
+    setrlimit(RLIMIT_CORE, &none);
+    if (!lay_out(pipes, log_fd))
+        return false;
+    default_signals();
+    sigemptyset(&empty);
+    return sigprocmask(SIG_SETMASK, &empty, NULL) == 0;
+}
+
+static void __attribute__((noreturn)) child(const struct pipes *pipes,
+                                            const struct process_config *config,
+                                            const char *program)
+{
+    if (!prepare_child(pipes, config->log_fd))
+        _exit(126);
+    if (program) {
+        char *const argv[] = {(char[]){"tidemill-worker"}, NULL};
+        execv(program, argv);
+        _exit(127);
+    }
+    for (int fd = WORKER_FD_IN; fd <= WORKER_FD_LIFE; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    if (!tm_process_watch_parent())
+        _exit(125);
+    /* What the host had buffered is the host's to write. */
+    __fpurge(stdin);
+    __fpurge(stdout);
+    __fpurge(stderr);
+    int status = tm_worker_main(config->functions, config->functions_n);
+    fflush(stdout);
+    _exit(status);
+}
+
+/* ---- In the parent ---- */
+
+/* Is there one thread only? Where /proc cannot be read, nobody knows. */
+static bool single_threaded(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *entry;
+    int n = 0;
+    if (!tasks)
+        return false;
+    while ((entry = readdir(tasks)) && n < 2)
+        n += entry->d_name[0] != '.';
+    closedir(tasks);
+    return n == 1;
+}
+
+/* A name beside (or near) the program that runs now. */
+static bool beside_self(char *path, size_t size, const char *name)
+{
+    ssize_t n = readlink("/proc/self/exe", path, size - 1);
+    if (n <= 0)
+        return false;
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    size_t room = slash ? size - (size_t)(slash + 1 - path) : 0;
+    if (!slash || strlen(name) >= room)
+        return false;
+    memcpy(slash + 1, name, strlen(name) + 1);
+    return access(path, X_OK) == 0;
+}
+
+/* The worker program: by option, by environment, as installed, as built. */
+static int find_program(const struct process_config *config, char *path, size_t size, err *e)
+{
+    const char *named = config->program ? config->program : getenv("TIDEMILL_WORKER");
+    if (named) {
+        if (strlen(named) >= size || access(named, X_OK) != 0)
+            return tm_err_errno(e, TIDEMILL_E_WORKER, errno, "cannot execute the worker program '%s'",
+                                named);
+        memcpy(path, named, strlen(named) + 1);
+        return TIDEMILL_OK;
+    }
+    if (beside_self(path, size, "tidemill-worker") ||
+        beside_self(path, size, "../libexec/tidemill/tidemill-worker"))
+        return TIDEMILL_OK;
+    if (access(TIDEMILL_WORKER_PATH, X_OK) == 0) {
+        snprintf(path, size, "%s", TIDEMILL_WORKER_PATH);
+        return TIDEMILL_OK;
+    }
+    return tm_err_set(e, TIDEMILL_E_WORKER,
+                      "the worker program is not at '%s' (set TIDEMILL_WORKER to its path)",
+                      TIDEMILL_WORKER_PATH);
+}
+
+static void close_pipes(struct pipes *pipes)
+{
+    int *all[] = {pipes->in, pipes->out, pipes->life};
+    for (int i = 0; i < 3; i++) {
+        close_fd(&all[i][0]);
+        close_fd(&all[i][1]);
+    }
+}
+
+static int open_pipes(struct pipes *pipes, size_t pipe_size, err *e)
+{
+    *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
+    if (pipe2(pipes->in, O_CLOEXEC) || pipe2(pipes->out, O_CLOEXEC) ||
+        pipe2(pipes->life, O_CLOEXEC) || fcntl(pipes->in[1], F_SETFL, O_NONBLOCK) ||
+        fcntl(pipes->out[0], F_SETFL, O_NONBLOCK)) {
+        int number = errno;
+        close_pipes(pipes);
+        return tm_err_errno(e, TIDEMILL_E_WORKER, number, "cannot make the pipes of a worker");
+    }
+    /* EPERM where the user's pipe pages are spent: any capacity will do. */
+    (void)!fcntl(pipes->in[1], F_SETPIPE_SZ, (int)pipe_size);
+    (void)!fcntl(pipes->out[0], F_SETPIPE_SZ, (int)pipe_size);
+    return TIDEMILL_OK;
+}
+
+/* Take the parent's ends out of `pipes`. */
+static void keep_ends(struct process *p, struct pipes *pipes)
+{
+    p->in = pipes->in[1];
+    p->out = pipes->out[0];
+    p->life = pipes->life[1];
+    pipes->in[1] = pipes->out[0] = pipes->life[1] = -1;
+}
+
+int tm_process_start(struct process *p, const struct process_config *config, err *e)
+{
+    char program[4096];
+    struct pipes pipes;
+    sigset_t all, before;
+    bool exec = config->exec || !single_threaded();
+    if (exec && config->functions_n)
+        return tm_err_set(e, TIDEMILL_E_WORKER,
+                          "the host's own functions need a forked worker, and this process cannot "
+                          "fork one safely: it has several threads");
+    if (exec && find_program(config, program, sizeof program, e) != TIDEMILL_OK)
+        return TIDEMILL_E_WORKER;
+    if (open_pipes(&pipes, config->pipe_size, e) != TIDEMILL_OK)
+        return TIDEMILL_E_WORKER;
+    /* No handler of the host's may run in the child. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    int number = errno;
+    if (pid == 0)
+        child(&pipes, config, exec ? program : NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0) {
+        close_pipes(&pipes);
+        return tm_err_errno(e, TIDEMILL_E_WORKER, number, "cannot fork a worker");
+    }
+    p->pid = pid;
+    p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    keep_ends(p, &pipes);
+    close_pipes(&pipes);
+    return TIDEMILL_OK;
+}
+
+void tm_process_kill(struct process *p)
+{
+    if (p->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+    else if (p->pid > 0)
+        kill(p->pid, SIGKILL);
+}
+
+/* waitid on the pidfd cannot meet another process of the same number. */
+static int wait_pidfd(int pidfd)
+{
+    siginfo_t info = {0};
+    int got;
+    do
+        got = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return -1;
+    return info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
+}
+
+static int wait_pid(pid_t pid)
+{
+    int status;
+    pid_t got;
+    do
+        got = waitpid(pid, &status, 0);
+    while (got < 0 && errno == EINTR);
+    return got < 0 ? -1 : status;
+}
+
+void tm_process_wait(struct process *p, int *status)
+{
+    /* -1 is ECHILD as well: the host reaps or ignores children. */
+    *status = -1;
+    close_fd(&p->in);
+    close_fd(&p->out);
+    if (p->pidfd >= 0)
+        *status = wait_pidfd(p->pidfd);
+    else if (p->pid > 0)
+        *status = wait_pid(p->pid);
+    close_fd(&p->life);
+    close_fd(&p->pidfd);
+    tm_process_init(p);
+}
+
+void tm_process_describe(int status, char *text, size_t size)
+{
+    if (status == -1)
+        snprintf(text, size, "ended");
+    else if (WIFSIGNALED(status))
+        snprintf(text, size, "was killed by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    else if (WEXITSTATUS(status) >= 125 && WEXITSTATUS(status) <= 127)
+        snprintf(text, size, "could not start (exit status %d)", WEXITSTATUS(status));
+    else
+        snprintf(text, size, "exited with status %d", WEXITSTATUS(status));
+}

@@ -1,0 +1,153 @@
+/*
+ * Encoding and decoding of frame payloads. Decoders take whatever bytes there are.
+ */
+#include "pipeline/protocol.h"
+
+#include "pipeline/frame.h"
+
+static const struct slice magic = SLICE("tidemill");
+
+void tm_protocol_put_job(struct buf *b, const struct protocol_job *job, const struct spec *spec)
+{
+    buf_slice(b, magic);
+    tm_buf_u32(b, PROTOCOL_VERSION);
+    tm_buf_u32(b, job->worker);
+    buf_u8(b, job->check);
+    buf_u8(b, (uint8_t)job->form);
+    tm_buf_u32(b, job->first_line);
+    tm_buf_bytes(b, job->output_format);
+    tm_buf_bytes(b, job->script);
+    tm_buf_bytes(b, job->chunk_name);
+    buf_u8(b, job->folder.p != NULL);
+    tm_buf_bytes(b, job->folder);
+    tm_spec_pack(spec, b);
+}
+
+int tm_protocol_get_job(struct cursor *c, struct protocol_job *job, struct spec *spec, err *e)
+{
+    if (!slice_eq(tm_cursor_take(c, magic.n), magic))
+        return tm_err_set(e, TIDEMILL_E_WORKER, "the worker was started by something else");
+    uint32_t version = tm_cursor_u32(c);
+    if (version != PROTOCOL_VERSION)
+        return tm_err_set(e, TIDEMILL_E_WORKER,
+                          "the worker program is of another version of tidemill (protocol %d, not "
+                          "%u)",
+                          PROTOCOL_VERSION, version);
+    job->worker = tm_cursor_u32(c);
+    job->check = tm_cursor_u8(c);
+    job->form = tm_cursor_u8(c);
+    job->first_line = tm_cursor_u32(c);
+    job->output_format = tm_cursor_bytes(c);
+    job->script = tm_cursor_bytes(c);
+    job->chunk_name = tm_cursor_bytes(c);
+    bool folder = tm_cursor_u8(c);
+    job->folder = tm_cursor_bytes(c);
+    if (!folder)
+        job->folder.p = NULL;
+    if (c->bad || job->form > SCRIPT_EACH)
+        return tm_err_set(e, TIDEMILL_E_WORKER, "the worker got a broken job");
+    return tm_spec_unpack(spec, c, e);
+}
+
+void tm_protocol_put_names(struct buf *b, uint32_t n, const struct slice *names)
+{
+    tm_buf_u32(b, n);
+    for (uint32_t i = 0; i < n; i++)
+        tm_buf_bytes(b, names[i]);
+}
+
+bool tm_protocol_get_names(struct cursor *c, struct arena *arena, uint32_t *n,
+                           struct slice **names)
+{
+    *n = tm_cursor_u32(c);
+    /* Each name takes four bytes at least, so a lying count cannot make us allocate. */
+    if (c->bad || *n > c->n / 4)
+        return false;
+    *names = arena_alloc(arena, *n * sizeof **names);
+    if (!*names)
+        return false;
+    for (uint32_t i = 0; i < *n; i++)
+        (*names)[i] = tm_cursor_bytes(c);
+    return !c->bad;
+}
+
+void tm_protocol_put_file(struct buf *b, uint32_t id, struct slice name, struct slice format,
+                          const struct columns *columns)
+{
+    size_t begin = tm_frame_begin(b, FRAME_FILE);
+    tm_buf_u32(b, id);
+    tm_buf_bytes(b, name);
+    tm_buf_bytes(b, format);
+    buf_u8(b, columns != NULL);
+    if (columns) {
+        buf_u8(b, columns->positional);
+        tm_protocol_put_names(b, columns->n, columns->names);
+        for (uint32_t i = 0; i < columns->n; i++)
+            buf_u8(b, columns->as_text ? columns->as_text[i] : 0);
+        tm_buf_bytes(b, (struct slice){(const char *)columns->skipped,
+                                       columns->skipped ? columns->cells : 0});
+    }
+    if (!tm_frame_end(b, begin, 0))
+        b->failed = true;
+}
+
+static bool get_columns(struct cursor *c, struct arena *arena, struct columns **out)
+{
+    struct columns *columns = arena_alloc(arena, sizeof *columns);
+    struct slice *names;
+    if (!columns)
+        return false;
+    columns->positional = tm_cursor_u8(c);
+    if (!tm_protocol_get_names(c, arena, &columns->n, &names))
+        return false;
+    for (uint32_t i = 0; i < columns->n; i++) {
+        names[i] = tm_arena_copy(arena, names[i]);
+        if (!names[i].p)
+            return false;
+    }
+    struct slice flags = tm_arena_copy(arena, tm_cursor_take(c, columns->n));
+    columns->names = names;
+    columns->as_text = (const uint8_t *)flags.p;
+    struct slice skipped = tm_cursor_bytes(c);
+    columns->cells = skipped.n ? (uint32_t)skipped.n : columns->n;
+    columns->skipped = NULL;
+    if (skipped.n && !(columns->skipped = (const uint8_t *)tm_arena_copy(arena, skipped).p))
+        return false;
+    *out = columns;
+    return !c->bad && flags.p;
+}
+
+bool tm_protocol_get_file(struct cursor *c, struct arena *arena, uint32_t *id, struct slice *name,
+                          struct slice *format, struct columns **columns)
+{
+    *id = tm_cursor_u32(c);
+    *name = tm_arena_copy(arena, tm_cursor_bytes(c));
+    *format = tm_cursor_bytes(c);
+    *columns = NULL;
+    if (tm_cursor_u8(c) && !get_columns(c, arena, columns))
+        return false;
+    return !c->bad && name->p;
+}
+
+bool tm_protocol_put_chunk(struct buf *b, const struct protocol_chunk *chunk, size_t length)
+{
+    size_t begin = tm_frame_begin(b, FRAME_CHUNK);
+    tm_buf_u64(b, chunk->sequence);
+    tm_buf_u32(b, chunk->file);
+    tm_buf_u64(b, chunk->first_record);
+    tm_buf_u64(b, chunk->first_line);
+    tm_buf_u32(b, chunk->records);
+    buf_u8(b, chunk->last);
+    return tm_frame_end(b, begin, length);
+}
+
+bool tm_protocol_get_chunk(struct cursor *c, struct protocol_chunk *chunk)
+{
+    chunk->sequence = tm_cursor_u64(c);
+    chunk->file = tm_cursor_u32(c);
+    chunk->first_record = tm_cursor_u64(c);
+    chunk->first_line = tm_cursor_u64(c);
+    chunk->records = tm_cursor_u32(c);
+    chunk->last = tm_cursor_u8(c);
+    return !c->bad;
+}

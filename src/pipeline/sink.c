@@ -1,0 +1,335 @@
+/*
+ * Writing. A file is made without a name in the folder of its path (O_TMPFILE, open(2)), or under a
+ * temporary one; commit gives it the final name by rename(2), which replaces an older file at once.
+ */
+#include "pipeline/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STANDARD_OUTPUT "standard output"
+
+void tm_sink_init(struct sink *s, struct loop *loop)
+{
+    *s = (struct sink){.loop = loop, .io.fd = -1, .watch.fd = -1};
+}
+
+void tm_sink_release(struct sink *s)
+{
+    tm_loop_forget(s->loop, &s->watch);
+    tm_fdio_close(&s->io);
+    if (s->temp)
+        unlink(s->temp);
+    free(s->temp);
+    free(s->path);
+    free(s->name);
+    tm_buf_release(&s->pending);
+    tm_sink_init(s, s->loop);
+}
+
+static int cannot(const struct sink *s, int number, err *e)
+{
+    bool quoted = strcmp(s->name, STANDARD_OUTPUT) != 0;
+    return tm_err_errno(e, TIDEMILL_E_OUTPUT, number, quoted ? "cannot write '%s'" : "cannot write %s",
+                        s->name);
+}
+
+/* ---- Opening ---- */
+
+static int name_it(struct sink *s, const char *name, err *e)
+{
+    s->name = strdup(name);
+    return s->name ? TIDEMILL_OK : tm_err_memory(e, "the output");
+}
+
+/*
+ * Follow symbolic links by hand: the last one may point to nothing yet. malloc'ed; NULL with errno.
+ */
+static char *resolve(const char *path)
+{
+    char *at = strdup(path);
+    for (int links = 0; at && links < 40; links++) {
+        char target[PATH_MAX];
+        ssize_t n = readlink(at, target, sizeof target - 1);
+        if (n < 0)
+            return at;
+        target[n] = '\0';
+        char *slash = strrchr(at, '/');
+        size_t folder = target[0] == '/' || !slash ? 0 : (size_t)(slash - at) + 1;
+        char *next = malloc(folder + (size_t)n + 1);
+        if (next) {
+            memcpy(next, at, folder);
+            memcpy(next + folder, target, (size_t)n + 1);
+        }
+        free(at);
+        at = next;
+    }
+    if (at) {
+        free(at);
+        errno = ELOOP;
+    }
+    return NULL;
+}
+
+/* The folder of a path, malloc'ed. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return strdup(".");
+    return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+/* A name in the same folder that nobody has. */
+static char *temporary_name(const char *path, unsigned attempt)
+{
+    char *name = NULL;
+    const char *slash = strrchr(path, '/');
+    int folder = slash ? (int)(slash + 1 - path) : 0;
+    if (asprintf(&name, "%.*s.tidemill-%ld-%u.tmp", folder, path, (long)getpid(), attempt) < 0)
+        return NULL;
+    return name;
+}
+
+#define ATTEMPTS 100
+
+static int open_named(struct sink *s)
+{
+    for (unsigned i = 0; i < ATTEMPTS; i++) {
+        char *name = temporary_name(s->path, i);
+        if (!name)
+            return -1;
+        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0) {
+            s->temp = name;
+            return fd;
+        }
+        int number = errno;
+        free(name);
+        errno = number;
+        if (number != EEXIST)
+            return -1;
+    }
+    return -1;
+}
+
+/* The new file looks like the one that it will replace. */
+static void take_over_mode(int fd, const struct stat *old)
+{
+    if (fchown(fd, old->st_uid, old->st_gid) < 0 && fchown(fd, (uid_t)-1, old->st_gid) < 0)
+        (void)0; /* not ours to give away: it stays the caller's */
+    fchmod(fd, old->st_mode & 07777);
+}
+
+static int open_file(struct sink *s, const struct stat *old, err *e)
+{
+    s->kind = SINK_FILE;
+    if (old && access(s->path, W_OK) < 0)
+        return cannot(s, errno, e);
+    char *folder = folder_of(s->path);
+    if (!folder)
+        return tm_err_memory(e, "the output");
+    /* Without /proc a file without a name could never be given one. */
+    bool proc = access("/proc/self/fd", X_OK) == 0;
+    int fd = proc ? open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666) : -1;
+    int number = proc ? errno : EOPNOTSUPP;
+    free(folder);
+    if (fd < 0 && (number == EOPNOTSUPP || number == EISDIR || number == EINVAL ||
+                   number == ENOENT)) {
+        fd = open_named(s);
+        number = errno;
+    }
+    if (fd < 0)
+        return cannot(s, number, e);
+    if (old)
+        take_over_mode(fd, old);
+    s->io = (struct fdio){fd, true, FDIO_FILE};
+    return TIDEMILL_OK;
+}
+
+static int open_stream(struct sink *s, int fd, bool own, err *e)
+{
+    err why;
+    s->kind = SINK_STREAM;
+    int status = own ? tm_fdio_own(&s->io, fd, O_WRONLY, &why)
+                     : tm_fdio_open(&s->io, fd, O_WRONLY, &why);
+    if (status != TIDEMILL_OK)
+        return cannot(s, why.system_errno, e);
+    s->watch = (struct watch){.fd = s->io.fd};
+    return TIDEMILL_OK;
+}
+
+int tm_sink_open_path(struct sink *s, const char *path, err *e)
+{
+    struct stat st;
+    if (strcmp(path, "-") == 0)
+        return tm_sink_open_fd(s, STDOUT_FILENO, STANDARD_OUTPUT, e);
+    if (name_it(s, path, e) != TIDEMILL_OK)
+        return TIDEMILL_E_MEMORY;
+    s->path = resolve(path);
+    if (!s->path)
+        return cannot(s, errno, e);
+    bool there = stat(s->path, &st) == 0;
+    if (!there && errno != ENOENT)
+        return cannot(s, errno, e);
+    if (!there || S_ISREG(st.st_mode))
+        return open_file(s, there ? &st : NULL, e);
+    int fd = open(s->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return cannot(s, errno, e);
+    return open_stream(s, fd, true, e);
+}
+
+int tm_sink_open_fd(struct sink *s, int fd, const char *name, err *e)
+{
+    if (name_it(s, name, e) != TIDEMILL_OK)
+        return TIDEMILL_E_MEMORY;
+    return open_stream(s, fd, false, e);
+}
+
+int tm_sink_open_callback(struct sink *s, tidemill_write_fn write, void *context, err *e)
+{
+    s->kind = SINK_CALLBACK;
+    s->write = write;
+    s->context = context;
+    return name_it(s, "the host's callback", e);
+}
+
+int tm_sink_open_pull(struct sink *s, err *e)
+{
+    s->kind = SINK_PULL;
+    return name_it(s, "the host", e);
+}
+
+/* ---- Writing ---- */
+
+/* Write what goes; *bytes is what is left. */
+static int write_now(struct sink *s, struct slice *bytes, err *e)
+{
+    while (bytes->n) {
+        ssize_t n = tm_fdio_write(&s->io, bytes->p, bytes->n);
+        if (n < 0 && errno == EAGAIN)
+            return TIDEMILL_OK;
+        if (n < 0 && errno != EINTR)
+            return cannot(s, errno, e);
+        if (n > 0) {
+            bytes->p += n;
+            bytes->n -= (size_t)n;
+        }
+    }
+    return TIDEMILL_OK;
+}
+
+int tm_sink_write(struct sink *s, struct slice bytes, err *e)
+{
+    s->bytes += bytes.n;
+    if (s->kind == SINK_CALLBACK) {
+        errno = 0;
+        if (bytes.n && s->write(s->context, bytes.p, bytes.n) < 0)
+            return cannot(s, errno, e);
+        return TIDEMILL_OK;
+    }
+    if (s->kind != SINK_PULL && sink_pending(s) == 0) {
+        int status = write_now(s, &bytes, e);
+        if (status != TIDEMILL_OK)
+            return status;
+    }
+    if (bytes.n == 0)
+        return TIDEMILL_OK;
+    if (s->at) {
+        tm_buf_consume(&s->pending, s->at);
+        s->at = 0;
+    }
+    buf_slice(&s->pending, bytes);
+    return s->pending.failed ? tm_err_memory(e, "the output") : TIDEMILL_OK;
+}
+
+/* `n` pending bytes are gone. */
+static void pass(struct sink *s, size_t n)
+{
+    s->at += n;
+    if (s->at == s->pending.n) {
+        s->at = 0;
+        buf_reset(&s->pending);
+    }
+}
+
+int tm_sink_flush(struct sink *s, err *e)
+{
+    if (s->kind != SINK_STREAM || sink_pending(s) == 0)
+        return TIDEMILL_OK;
+    struct slice left = {s->pending.p + s->at, sink_pending(s)};
+    size_t before = left.n;
+    int status = write_now(s, &left, e);
+    if (status == TIDEMILL_OK)
+        pass(s, before - left.n);
+    return status;
+}
+
+size_t tm_sink_pull(struct sink *s, char *p, size_t size)
+{
+    size_t n = sink_pending(s) < size ? sink_pending(s) : size;
+    if (n) {
+        memcpy(p, s->pending.p + s->at, n);
+        pass(s, n);
+    }
+    return n;
+}
+
+/* ---- The end ---- */
+
+/* Give a file without a name the temporary one: linkat cannot replace a file, rename can. */
+static int name_file(struct sink *s)
+{
+    char from[64];
+    snprintf(from, sizeof from, "/proc/self/fd/%d", s->io.fd);
+    for (unsigned i = 0; i < ATTEMPTS; i++) {
+        char *name = temporary_name(s->path, i);
+        if (!name)
+            return -1;
+        if (linkat(AT_FDCWD, from, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0) {
+            s->temp = name;
+            return 0;
+        }
+        int number = errno;
+        free(name);
+        errno = number;
+        if (number != EEXIST)
+            return -1;
+    }
+    return -1;
+}
+
+static int sync_folder(const struct sink *s)
+{
+    char *folder = folder_of(s->path);
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int status = fd < 0 ? -1 : fsync(fd);
+    int number = errno;
+    if (fd >= 0)
+        close(fd);
+    free(folder);
+    errno = number;
+    /* Some file systems cannot sync folders and say so. */
+    return status < 0 && number != EINVAL && number != EACCES ? -1 : 0;
+}
+
+int tm_sink_commit(struct sink *s, err *e)
+{
+    if (s->kind != SINK_FILE)
+        return TIDEMILL_OK;
+    if (fsync(s->io.fd) < 0 || (!s->temp && name_file(s) < 0))
+        return cannot(s, errno, e);
+    int closed = close(s->io.fd);
+    s->io.fd = -1;
+    if (closed < 0 || rename(s->temp, s->path) < 0)
+        return cannot(s, errno, e);
+    free(s->temp);
+    s->temp = NULL;
+    return sync_folder(s) < 0 ? cannot(s, errno, e) : TIDEMILL_OK;
+}

@@ -1,0 +1,247 @@
+/*
+ * Opening and reading inputs.
+ */
+#include "pipeline/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STANDARD_INPUT "standard input"
+
+void tm_source_init(struct source *s, struct loop *loop)
+{
+    *s = (struct source){.loop = loop, .io.fd = -1, .watch.fd = -1};
+}
+
+void tm_source_release(struct source *s)
+{
+    tm_source_close(s);
+    for (size_t i = 0; i < s->n; i++) {
+        free(s->inputs[i].path);
+        free(s->inputs[i].name);
+    }
+    free(s->inputs);
+    tm_buf_release(&s->pushed);
+    tm_source_init(s, s->loop);
+}
+
+/* A new row, or NULL when memory is out. */
+static struct input *add(struct source *s, enum input_kind kind, const char *name)
+{
+    if (s->n == s->cap) {
+        size_t cap = s->cap ? s->cap * 2 : 4;
+        struct input *inputs = realloc(s->inputs, cap * sizeof *inputs);
+        if (!inputs)
+            return NULL;
+        s->inputs = inputs;
+        s->cap = cap;
+    }
+    struct input *input = &s->inputs[s->n];
+    *input = (struct input){.kind = kind, .fd = -1, .name = strdup(name)};
+    if (!input->name)
+        return NULL;
+    s->n++;
+    return input;
+}
+
+int tm_source_add_path(struct source *s, const char *path, err *e)
+{
+    if (strcmp(path, "-") == 0)
+        return tm_source_add_fd(s, STDIN_FILENO, STANDARD_INPUT, e);
+    struct input *input = add(s, INPUT_PATH, path);
+    if (!input || !(input->path = strdup(path)))
+        return tm_err_memory(e, "the input");
+    return TIDEMILL_OK;
+}
+
+int tm_source_add_fd(struct source *s, int fd, const char *name, err *e)
+{
+    struct input *input = add(s, INPUT_FD, name);
+    if (!input)
+        return tm_err_memory(e, "the input");
+    input->fd = fd;
+    return TIDEMILL_OK;
+}
+
+int tm_source_add_callback(struct source *s, tidemill_read_fn read, void *context,
+                           const char *name, err *e)
+{
+    struct input *input = add(s, INPUT_CALLBACK, name);
+    if (!input)
+        return tm_err_memory(e, "the input");
+    input->read = read;
+    input->context = context;
+    return TIDEMILL_OK;
+}
+
+int tm_source_add_push(struct source *s, const char *name, err *e)
+{
+    return add(s, INPUT_PUSH, name) ? TIDEMILL_OK : tm_err_memory(e, "the input");
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int tm_source_add_glob(struct source *s, const char *pattern, err *e)
+{
+    glob_t found;
+    int status = TIDEMILL_OK;
+    if (strcmp(pattern, "-") == 0 || !strpbrk(pattern, "*?[\\"))
+        return tm_source_add_path(s, pattern, e);
+    /* Sorted here: glob() would sort by the locale. */
+    int code = glob(pattern, GLOB_NOSORT | GLOB_ERR, NULL, &found);
+    if (code == GLOB_NOMATCH)
+        return tm_err_set(e, TIDEMILL_E_INPUT, "no file matches '%s'", pattern);
+    if (code == GLOB_NOSPACE)
+        return tm_err_memory(e, "the input");
+    if (code)
+        return tm_err_errno(e, TIDEMILL_E_INPUT, errno, "cannot look for '%s'", pattern);
+    qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, compare_paths);
+    for (size_t i = 0; i < found.gl_pathc && status == TIDEMILL_OK; i++)
+        status = tm_source_add_path(s, found.gl_pathv[i], e);
+    globfree(&found);
+    return status;
+}
+
+static int cannot_read(const char *name, int number, err *e)
+{
+    return tm_err_errno(e, TIDEMILL_E_INPUT, number, "cannot read '%s'", name);
+}
+
+int tm_source_check(struct source *s, err *e)
+{
+    struct stat st;
+    bool known = true;
+    uint64_t total = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct input *input = &s->inputs[i];
+        bool path = input->kind == INPUT_PATH;
+        int got = path                      ? stat(input->path, &st)
+                  : input->kind == INPUT_FD ? fstat(input->fd, &st)
+                                            : 0;
+        if (got < 0)
+            return cannot_read(input->name, errno, e);
+        if ((path || input->kind == INPUT_FD) && S_ISDIR(st.st_mode))
+            return cannot_read(input->name, EISDIR, e);
+        if (path && access(input->path, R_OK) < 0)
+            return cannot_read(input->name, errno, e);
+        if ((path || input->kind == INPUT_FD) && S_ISREG(st.st_mode))
+            total += (uint64_t)st.st_size;
+        else
+            known = false;
+    }
+    s->total = known ? total : 0;
+    return TIDEMILL_OK;
+}
+
+static int open_descriptor(struct source *s, const struct input *input, err *e)
+{
+    err why;
+    int status, fd = input->fd;
+    if (input->kind == INPUT_PATH) {
+        /* O_NONBLOCK would make a FIFO without a writer look empty; opening one waits, as cat does. */
+        fd = open(input->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0)
+            return cannot_read(input->name, errno, e);
+        status = tm_fdio_own(&s->io, fd, O_RDONLY, &why);
+    } else {
+        status = tm_fdio_open(&s->io, fd, O_RDONLY, &why);
+    }
+    if (status != TIDEMILL_OK)
+        return cannot_read(input->name, why.system_errno, e);
+    s->watch = (struct watch){.fd = s->io.fd};
+    return TIDEMILL_OK;
+}
+
+int tm_source_open(struct source *s, bool *more, err *e)
+{
+    *more = s->next < s->n;
+    if (!*more)
+        return TIDEMILL_OK;
+    const struct input *input = &s->inputs[s->next];
+    if (input->kind == INPUT_PATH || input->kind == INPUT_FD) {
+        int status = open_descriptor(s, input, e);
+        if (status != TIDEMILL_OK)
+            return status;
+    }
+    s->next++;
+    s->open = true;
+    s->read = 0;
+    return TIDEMILL_OK;
+}
+
+const struct input *tm_source_input(const struct source *s)
+{
+    return &s->inputs[s->next - 1];
+}
+
+static enum source_read read_descriptor(struct source *s, char *p, size_t size, size_t *got, err *e)
+{
+    ssize_t n = tm_fdio_read(&s->io, p, size);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return SOURCE_BLOCKED;
+    if (n < 0) {
+        cannot_read(tm_source_input(s)->name, errno, e);
+        return SOURCE_FAILED;
+    }
+    *got = (size_t)n;
+    return n ? SOURCE_BYTES : SOURCE_END;
+}
+
+static enum source_read read_callback(struct source *s, char *p, size_t size, size_t *got, err *e)
+{
+    const struct input *input = tm_source_input(s);
+    errno = 0;
+    ptrdiff_t n = input->read(input->context, p, size);
+    if (n == -2)
+        return SOURCE_BLOCKED;
+    if (n < 0 || (size_t)n > size) {
+        tm_err_errno(e, TIDEMILL_E_INPUT, n == -1 ? errno : 0, "cannot read '%s'%s", input->name,
+                     n == -1 ? "" : ": the callback returned a wrong count");
+        return SOURCE_FAILED;
+    }
+    *got = (size_t)n;
+    return n ? SOURCE_BYTES : SOURCE_END;
+}
+
+static enum source_read read_pushed(struct source *s, char *p, size_t size, size_t *got)
+{
+    if (s->pushed.n == 0)
+        return s->push_ended ? SOURCE_END : SOURCE_BLOCKED;
+    *got = s->pushed.n < size ? s->pushed.n : size;
+    memcpy(p, s->pushed.p, *got);
+    tm_buf_consume(&s->pushed, *got);
+    return SOURCE_BYTES;
+}
+
+enum source_read tm_source_read(struct source *s, char *p, size_t size, size_t *got, err *e)
+{
+    enum source_read answer;
+    switch (tm_source_input(s)->kind) {
+    case INPUT_CALLBACK:
+        answer = read_callback(s, p, size, got, e);
+        break;
+    case INPUT_PUSH:
+        answer = read_pushed(s, p, size, got);
+        break;
+    default:
+        answer = read_descriptor(s, p, size, got, e);
+        break;
+    }
+    if (answer == SOURCE_BYTES)
+        s->read += *got;
+    return answer;
+}
+
+void tm_source_close(struct source *s)
+{
+    tm_loop_forget(s->loop, &s->watch);
+    tm_fdio_close(&s->io);
+    s->open = false;
+}

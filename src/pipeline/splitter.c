@@ -1,0 +1,514 @@
+/*
+ * Cutting. Bytes are read into a block; the scan moves over whole records; chunks are views of the
+ * block between two cuts. When the block is full, what was not cut yet moves to a new one.
+ */
+#include "pipeline/splitter.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "pipeline/protocol.h"
+
+#define READ_MIN ((size_t)64 << 10)
+/* Less room than this is not worth a system call. */
+#define READ_WORTH ((size_t)4 << 10)
+/* So much of a failed record is kept, so it must be seen before the rest is passed over. */
+#define RAW_MIN 4096
+
+void tm_splitter_init(struct splitter *s, struct source *source, const struct spec *spec,
+                      const struct format *format)
+{
+    const struct spec_values *v = &spec->values;
+    *s = (struct splitter){
+        .source = source,
+        .spec = spec,
+        .format = format,
+        .chunk_max = (size_t)v->chunk,
+        .record_max = (size_t)v->limits.record_size,
+        .batch = v->transform.batch ? v->transform.batch : 1,
+        .next_record = 1,
+    };
+}
+
+void tm_splitter_release(struct splitter *s)
+{
+    tm_chunk_free(s->waiting);
+    tm_block_unref(s->block);
+    tm_input_file_unref(s->file);
+    tm_arena_release(&s->first_arena);
+    *s = (struct splitter){0};
+}
+
+void tm_splitter_stop(struct splitter *s)
+{
+    s->stopped = true;
+}
+
+int64_t tm_splitter_deadline(const struct splitter *s)
+{
+    return s->give_up;
+}
+
+uint64_t tm_splitter_remaining(const struct splitter *s)
+{
+    uint64_t total = s->source->total;
+    uint64_t seen = s->source->read - (s->end - s->start);
+    return s->source->n == 1 && total > seen ? total - seen : 0;
+}
+
+/* ---- Chunks ---- */
+
+/* A chunk of `n` bytes from the start on, placed; counts move on. NULL when memory is out. */
+static struct chunk *new_chunk(struct splitter *s, enum chunk_kind kind, size_t n,
+                               uint32_t records, uint64_t lines)
+{
+    struct chunk *c = tm_chunk_new(kind, s->file, s->block);
+    if (!c)
+        return NULL;
+    c->sequence = s->sequence++;
+    c->p = s->block ? s->block->bytes + s->start : "";
+    c->n = n;
+    c->records = records;
+    c->first_record = s->next_record;
+    c->first_line = s->next_line;
+    c->offset = s->next_offset;
+    s->next_record += records;
+    s->next_line += lines;
+    s->next_offset += n;
+    s->start += n;
+    return c;
+}
+
+/* Everything up to `mark` leaves; marks behind it count from the new start. */
+static void move_marks(struct splitter *s, struct split_mark mark)
+{
+    s->scan.at -= mark.at;
+    s->scan.records -= mark.records;
+    s->scan.lines -= mark.lines;
+    s->cut = (struct split_mark){0};
+}
+
+static struct chunk *cut_chunk(struct splitter *s, struct split_mark mark)
+{
+    struct chunk *c = new_chunk(s, CHUNK_RECORDS, mark.at, mark.records, mark.lines);
+    if (c)
+        move_marks(s, mark);
+    return c;
+}
+
+/* Bytes between records that no chunk needs. */
+static void drop_skipped(struct splitter *s)
+{
+    if (s->scan.records || !s->scan.at)
+        return;
+    s->start += s->scan.at;
+    s->next_offset += s->scan.at;
+    s->next_line += s->scan.lines;
+    move_marks(s, s->scan);
+}
+
+/* The chunk of a record, or of the input, that `why` says is broken: the next `n` bytes. */
+static struct chunk *failure_chunk(struct splitter *s, enum chunk_kind kind, size_t n,
+                                   uint64_t lines, const err *why)
+{
+    uint64_t at_line = s->next_line + why->line;
+    struct chunk *c = new_chunk(s, kind, n, kind == CHUNK_FAILURE, lines);
+    if (!c || !(c->failure = malloc(sizeof *c->failure))) {
+        tm_chunk_free(c);
+        return NULL;
+    }
+    *c->failure = *why;
+    /* What the system refused is about the file, not about a place in it. */
+    if (why->system_errno)
+        return c;
+    c->failure->record = s->at_start ? 0 : c->first_record;
+    c->failure->offset = c->offset;
+    tm_err_at(c->failure, s->file->name, at_line, 0);
+    return c;
+}
+
+/*
+ * What comes next is `failure`, after the records before it. `why.line` counts from the record's
+ * first line.
+ */
+static enum splitter_next fail(struct splitter *s, enum chunk_kind kind, size_t n, uint64_t lines,
+                               const err *why, struct chunk **out, err *e)
+{
+    struct chunk *before = NULL;
+    if (s->scan.records && !(before = cut_chunk(s, s->scan)))
+        goto memory;
+    drop_skipped(s);
+    struct chunk *failure = failure_chunk(s, kind, n, lines, why);
+    if (!failure) {
+        tm_chunk_free(before);
+        goto memory;
+    }
+    s->ended = kind == CHUNK_BROKEN;
+    s->state = (struct split_state){0};
+    *out = before ? before : failure;
+    s->waiting = before ? failure : NULL;
+    return SPLITTER_CHUNK;
+memory:
+    tm_err_memory(e, "a chunk");
+    return SPLITTER_FAILED;
+}
+
+/* ---- Records ---- */
+
+static err too_large(const struct splitter *s, int status)
+{
+    err why = {0};
+    tm_err_set(&why, status, "the record is larger than %zu bytes (limits.record_size)",
+               s->record_max);
+    return why;
+}
+
+/*
+ * The record behind the scan is larger than allowed; `length` bytes of it are there, all of it if
+ * `whole`. A line is passed over; elsewhere the input cannot go on.
+ */
+static enum splitter_next oversized(struct splitter *s, size_t length, bool whole,
+                                    struct chunk **out, err *e)
+{
+    bool line = s->file->format->line_records;
+    err why = too_large(s, line ? TIDEMILL_E_RECORD : TIDEMILL_E_INPUT);
+    s->passing = line && !whole;
+    s->file_records = 0; /* batches begin anew behind it */
+    return fail(s, line ? CHUNK_FAILURE : CHUNK_BROKEN, length, line && whole, &why, out, e);
+}
+
+/* Drop the rest of a large record; true when its end was found. */
+static bool pass_over(struct splitter *s)
+{
+    const char *p = s->block->bytes + s->start;
+    size_t n = s->end - s->start;
+    const char *newline = n ? memchr(p, '\n', n) : NULL;
+    size_t take = newline ? (size_t)(newline + 1 - p) : n;
+    s->start += take;
+    s->next_offset += take;
+    if (!newline && !s->final)
+        return false;
+    s->next_line++;
+    s->passing = false;
+    return true;
+}
+
+static void count_record(struct splitter *s, const struct extent *extent)
+{
+    s->scan.at += extent->length;
+    s->scan.lines += extent->lines;
+    s->scan.records++;
+    s->file_records++;
+    if (s->file_records % s->batch == 0)
+        s->cut = s->scan;
+}
+
+static enum splitter_next give(struct splitter *s, struct split_mark mark, struct chunk **out,
+                               err *e)
+{
+    *out = cut_chunk(s, mark);
+    s->give_up = 0;
+    if (*out)
+        return SPLITTER_CHUNK;
+    tm_err_memory(e, "a chunk");
+    return SPLITTER_FAILED;
+}
+
+/* Scan what has been read. WAIT: more bytes are needed for a chunk of the target's size. */
+static enum splitter_next scan(struct splitter *s, size_t target, struct chunk **out, err *e)
+{
+    const struct format *f = s->file->format;
+    for (;;) {
+        struct extent extent = {0};
+        err why = {0};
+        size_t at = s->start + s->scan.at;
+        if (s->scan.records == UINT32_MAX || (s->cut.at && s->cut.at >= target))
+            return give(s, s->cut.at ? s->cut : s->scan, out, e);
+        if (at == s->end)
+            return SPLITTER_WAIT;
+        switch (f->split(&s->file->dialect, &s->state, s->block->bytes + at, s->end - at,
+                         s->final, &extent, &why)) {
+        case SPLIT_RECORD:
+            s->state = (struct split_state){0};
+            if (extent.length > s->record_max)
+                return oversized(s, extent.length, true, out, e);
+            if (s->cut.at && s->scan.at + extent.length > target) {
+                struct split_mark mark = s->cut;
+                count_record(s, &extent);
+                struct split_mark cut = s->cut;
+                enum splitter_next answer = give(s, mark, out, e);
+                /* The record just counted may be a place to cut as well. */
+                if (cut.at != mark.at)
+                    s->cut = s->scan;
+                return answer;
+            }
+            count_record(s, &extent);
+            break;
+        case SPLIT_SKIP:
+            s->state = (struct split_state){0};
+            s->scan.at += extent.length;
+            s->scan.lines += extent.lines;
+            drop_skipped(s);
+            break;
+        case SPLIT_MORE:
+            if (s->end - at > (s->record_max > RAW_MIN ? s->record_max : RAW_MIN))
+                return oversized(s, s->end - at, false, out, e);
+            return SPLITTER_WAIT;
+        case SPLIT_ERROR:
+            why.line = extent.lines;
+            return fail(s, CHUNK_BROKEN, s->end - at, 0, &why, out, e);
+        }
+    }
+}
+
+/* ---- Files ---- */
+
+static const struct format *format_of(const struct splitter *s, const struct input *input)
+{
+    return s->format ? s->format : tm_format_by_path(input->name);
+}
+
+static int open_file(struct splitter *s, bool *more, err *e)
+{
+    int status = tm_source_open(s->source, more, e);
+    if (status != TIDEMILL_OK || !*more)
+        return status;
+    const struct input *input = tm_source_input(s->source);
+    const struct format *format = format_of(s, input);
+    if (!format)
+        return tm_err_set(e, TIDEMILL_E_SPEC, "the format of '%s' is not known (input.format)",
+                          input->name);
+    s->file = tm_input_file_new(input->name, format, ++s->files);
+    if (!s->file)
+        return tm_err_memory(e, "an input file");
+    s->at_start = true;
+    s->final = s->passing = false;
+    s->file_records = 0;
+    s->next_line = 1;
+    s->next_offset = 0;
+    s->scan = s->cut = (struct split_mark){0};
+    s->state = (struct split_state){0};
+    return tm_dialect_input(s->spec, format, &s->file->arena, &s->file->dialect, e);
+}
+
+static void close_file(struct splitter *s)
+{
+    tm_source_close(s->source);
+    tm_input_file_unref(s->file);
+    s->file = NULL;
+    tm_block_unref(s->block);
+    s->block = NULL;
+    s->start = s->end = 0;
+}
+
+/* The names of the first header outlive its file: they head an output without rows. */
+static int keep_first_columns(struct splitter *s, const struct columns *columns, err *e)
+{
+    if (s->first_columns || !columns)
+        return TIDEMILL_OK;
+    struct columns *copy = arena_alloc(&s->first_arena, sizeof *copy);
+    struct slice *names = arena_alloc(&s->first_arena, columns->n * sizeof *names);
+    if (!copy || !names)
+        return tm_err_memory(e, "a header");
+    for (uint32_t i = 0; i < columns->n; i++) {
+        names[i] = tm_arena_copy(&s->first_arena, columns->names[i]);
+        if (!names[i].p)
+            return tm_err_memory(e, "a header");
+    }
+    *copy = (struct columns){.n = columns->n, .positional = columns->positional, .names = names};
+    s->first_columns = copy;
+    return TIDEMILL_OK;
+}
+
+static void drop_front(struct splitter *s, const struct extent *extent)
+{
+    s->start += extent->length;
+    s->next_offset += extent->length;
+    s->next_line += extent->lines;
+    s->state = (struct split_state){0};
+}
+
+/* Leave out a byte order mark; false when it takes more bytes to see. */
+static bool pass_bom(struct splitter *s)
+{
+    static const char bom[] = "\xef\xbb\xbf";
+    size_t n = s->end - s->start;
+    if (s->next_offset || n == 0)
+        return n > 0 || s->final;
+    const char *p = s->block->bytes + s->start;
+    if (memcmp(p, bom, n < 3 ? n : 3) != 0)
+        return true;
+    if (n < 3)
+        return s->final;
+    s->start += 3;
+    s->next_offset = 3;
+    return true;
+}
+
+/*
+ * What comes before the first record: BOM, skipped lines, header. AGAIN: it is done with, scan on.
+ */
+static enum splitter_next start_file(struct splitter *s, struct chunk **out, err *e)
+{
+    const struct format *f = s->file->format;
+    const struct input_dialect *d = &s->file->dialect;
+    if (!pass_bom(s))
+        return SPLITTER_WAIT;
+    while (f->header && s->start < s->end) {
+        struct extent extent = {0};
+        err why = {0};
+        const char *p = s->block->bytes + s->start;
+        size_t n = s->end - s->start;
+        enum split_verdict verdict = f->split(d, &s->state, p, n, s->final, &extent, &why);
+        bool large = (verdict == SPLIT_MORE ? n : extent.length) > s->record_max;
+        if (verdict == SPLIT_MORE && !large)
+            return SPLITTER_WAIT;
+        if (large)
+            why = too_large(s, TIDEMILL_E_INPUT);
+        if (verdict == SPLIT_SKIP && !large) {
+            drop_front(s, &extent);
+            continue;
+        }
+        if (verdict == SPLIT_RECORD && !large &&
+            f->header(d, &s->file->arena, (struct slice){p, extent.length}, &s->file->columns,
+                      &why) == TIDEMILL_OK) {
+            if (d->header)
+                drop_front(s, &extent);
+            break;
+        }
+        why.line = verdict == SPLIT_ERROR ? extent.lines : 0;
+        return fail(s, CHUNK_BROKEN, n, 0, &why, out, e);
+    }
+    if (f->header && s->start == s->end && !s->final && !s->file->columns)
+        return SPLITTER_WAIT;
+    s->state = (struct split_state){0};
+    s->at_start = false;
+    if (keep_first_columns(s, s->file->columns, e) != TIDEMILL_OK)
+        return SPLITTER_FAILED;
+    return SPLITTER_AGAIN;
+}
+
+/* ---- Reading ---- */
+
+/* Room to read into: what was not cut yet stays in front. */
+static bool make_room(struct splitter *s)
+{
+    size_t have = s->end - s->start;
+    size_t want = s->chunk_max > READ_MIN ? s->chunk_max : READ_MIN;
+    size_t room = s->block ? s->block->cap - s->end : 0;
+    if (room >= READ_WORTH && room >= have / 8)
+        return true;
+    if (have > want / 2)
+        want = have * 2;
+    struct block *block = tm_block_new(want);
+    if (!block)
+        return false;
+    if (have)
+        memcpy(block->bytes, s->block->bytes + s->start, have);
+    tm_block_unref(s->block);
+    s->block = block;
+    s->start = 0;
+    s->end = have;
+    return true;
+}
+
+/* One read. AGAIN: there is more, or the end was seen. */
+static enum splitter_next read_once(struct splitter *s, struct chunk **out, err *e)
+{
+    size_t got = 0;
+    err why = {0};
+    if (!make_room(s)) {
+        tm_err_memory(e, "the input");
+        return SPLITTER_FAILED;
+    }
+    switch (tm_source_read(s->source, s->block->bytes + s->end, s->block->cap - s->end, &got,
+                           &why)) {
+    case SOURCE_BYTES:
+        s->end += got;
+        return SPLITTER_AGAIN;
+    case SOURCE_END:
+        s->final = true;
+        return SPLITTER_AGAIN;
+    case SOURCE_BLOCKED:
+        return SPLITTER_WAIT;
+    case SOURCE_FAILED:
+        break;
+    }
+    return fail(s, CHUNK_BROKEN, s->end - s->start - s->scan.at, 0, &why, out, e);
+}
+
+/* The file is read to its end and scanned: what is left is its last chunk. */
+static enum splitter_next last_chunk(struct splitter *s, struct chunk **out, err *e)
+{
+    enum splitter_next answer = SPLITTER_AGAIN;
+    if (s->scan.records) {
+        answer = give(s, s->scan, out, e);
+        if (answer == SPLITTER_CHUNK)
+            (*out)->last = true;
+    }
+    close_file(s);
+    return answer;
+}
+
+static enum splitter_next next_file(struct splitter *s, err *e)
+{
+    bool more = false;
+    if (open_file(s, &more, e) != TIDEMILL_OK)
+        return SPLITTER_FAILED;
+    s->ended = !more;
+    return more ? SPLITTER_AGAIN : SPLITTER_END;
+}
+
+/* The source has nothing now. */
+static enum splitter_next nothing_now(struct splitter *s, bool eager, struct chunk **out, err *e)
+{
+    int64_t wait = (int64_t)s->spec->values.transform.batch_wait;
+    if (eager && s->cut.at)
+        return give(s, s->cut, out, e);
+    if (!wait || !s->scan.records)
+        return SPLITTER_WAIT;
+    if (!s->give_up)
+        s->give_up = clock_now() + wait;
+    if (clock_now() < s->give_up)
+        return SPLITTER_WAIT;
+    s->give_up = 0;
+    s->file_records = 0; /* batches begin anew behind a short one */
+    return give(s, s->scan, out, e);
+}
+
+/* Scan, then read if there was too little: one turn. */
+static enum splitter_next turn(struct splitter *s, size_t target, bool eager, struct chunk **out,
+                               err *e)
+{
+    enum splitter_next answer;
+    if (!s->file)
+        return next_file(s, e);
+    if (s->passing && !(s->block && pass_over(s)))
+        return s->final ? SPLITTER_AGAIN : read_once(s, out, e);
+    if (s->at_start) {
+        answer = s->block || s->final ? start_file(s, out, e) : SPLITTER_WAIT;
+        if (answer != SPLITTER_WAIT)
+            return answer;
+    } else {
+        answer = scan(s, target, out, e);
+        if (answer != SPLITTER_WAIT)
+            return answer;
+    }
+    if (s->final)
+        return last_chunk(s, out, e);
+    answer = read_once(s, out, e);
+    return answer == SPLITTER_WAIT ? nothing_now(s, eager, out, e) : answer;
+}
+
+enum splitter_next tm_splitter_next(struct splitter *s, size_t target, bool eager,
+                                    struct chunk **out, err *e)
+{
+    if (s->waiting) {
+        *out = s->waiting;
+        s->waiting = NULL;
+        return SPLITTER_CHUNK;
+    }
+    if (s->ended || s->stopped)
+        return SPLITTER_END;
+    return turn(s, target < s->chunk_max ? target : s->chunk_max, eager, out, e);
+}

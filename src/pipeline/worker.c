@@ -1,0 +1,498 @@
+/*
+ * The worker's loop. Frames flow in from the parent: the job, files, chunks. For each record of a
+ * chunk: parse it, call the script, write what it gives. RESULT frames flow out, each a committed
+ * piece of the chunk. Nothing of one record outlives its call but what is in the frame.
+ */
+#include "pipeline/worker.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "pipeline/frame.h"
+#include "pipeline/protocol.h"
+#include "pipeline/results.h"
+
+#define FLUSH_BYTES ((size_t)128 << 10)
+#define FLUSH_NS 50000000
+
+/* Exit statuses, for whoever looks at the process from outside. */
+enum { EXIT_FINE = 0, EXIT_LOST_PARENT = 111, EXIT_PROTOCOL = 112 };
+
+/* The file that chunks come from now. */
+struct worker_file {
+    struct arena arena; /* name, columns */
+    uint32_t id;
+    const char *name;
+    const struct format *format;
+    struct input_dialect dialect;
+    struct reader *reader;
+};
+
+/* Records that wait for the batch function. */
+struct worker_batch {
+    uint32_t n;
+    struct node **records;
+    uint32_t *members;
+    enum script_outcome *outcomes;
+    struct script_place place; /* of the first */
+    size_t current;
+};
+
+struct worker {
+    struct frame_reader in;
+    struct arena job_arena; /* dialects, fixed columns */
+    struct spec spec;
+    const struct script_function *functions;
+    size_t functions_n;
+    struct script *script;
+    const struct format *output;
+    struct output_dialect dialect;
+    struct writer *writer;
+    struct results results;
+    bool in_chunk;
+    struct worker_file file;
+    struct arena arena; /* of the call in hand */
+    struct worker_batch batch;
+    uint64_t sequence;
+    int64_t flushed; /* when, by the coarse clock */
+};
+
+/* ---- Answers ---- */
+
+static void send_bytes(struct slice s)
+{
+    if (!tm_write_all(WORKER_FD_OUT, s))
+        _exit(EXIT_LOST_PARENT);
+}
+
+static void send_status(uint8_t type, int status, const char *message)
+{
+    struct buf b;
+    tm_buf_init(&b);
+    size_t begin = tm_frame_begin(&b, type);
+    if (type != FRAME_READY) {
+        tm_buf_u32(&b, (uint32_t)status);
+        tm_buf_bytes(&b, slice_of(message));
+    }
+    if (!tm_frame_end(&b, begin, 0))
+        _exit(EXIT_PROTOCOL);
+    send_bytes(buf_view(&b));
+    tm_buf_release(&b);
+}
+
+/* For what cannot go on: the parent is told, and the process ends. */
+static void __attribute__((noreturn)) give_up(const err *why)
+{
+    send_status(FRAME_FAILED, why->status, why->message);
+    _exit(EXIT_PROTOCOL);
+}
+
+static void __attribute__((noreturn)) give_up_text(const char *text)
+{
+    err why = {0};
+    tm_err_set(&why, TIDEMILL_E_WORKER, "%s", text);
+    give_up(&why);
+}
+
+/* Hand over what is done of the chunk, and begin the next frame. */
+static void flush_results(struct worker *w)
+{
+    struct slice frame;
+    err why = {0};
+    if (tm_results_end(&w->results, &frame, &why) != TIDEMILL_OK)
+        give_up(&why);
+    send_bytes(frame);
+    w->flushed = clock_coarse();
+    tm_results_begin(&w->results, w->sequence, w->results.through);
+}
+
+static void flush_if_due(struct worker *w)
+{
+    if (w->results.out.n >= FLUSH_BYTES || clock_coarse() - w->flushed >= FLUSH_NS)
+        flush_results(w);
+}
+
+/* ---- What the script calls ---- */
+
+static int on_emit(void *data, const struct node *record, err *e)
+{
+    struct worker *w = data;
+    return tm_results_row(&w->results, record, e);
+}
+
+static void on_log(void *data, int level, struct slice text)
+{
+    struct worker *w = data;
+    if (w->in_chunk) {
+        tm_results_log(&w->results, level, text);
+        return;
+    }
+    struct buf b;
+    tm_buf_init(&b);
+    size_t begin = tm_frame_begin(&b, FRAME_LOG);
+    buf_u8(&b, (uint8_t)level);
+    tm_buf_bytes(&b, text);
+    if (tm_frame_end(&b, begin, 0))
+        send_bytes(buf_view(&b));
+    tm_buf_release(&b);
+}
+
+/* ---- Records ---- */
+
+static void finish_call(struct worker *w, enum script_outcome outcome, uint32_t kept, err *why)
+{
+    if (outcome == SCRIPT_FAILED || tm_results_commit(&w->results, kept, why) != TIDEMILL_OK)
+        tm_results_fail(&w->results, why);
+    tm_arena_reset(&w->arena);
+    flush_if_due(w);
+}
+
+static void fail_record(struct worker *w, uint32_t number, err *why)
+{
+    tm_results_call(&w->results, &number, 1);
+    tm_results_fail(&w->results, why);
+}
+
+static void call_record(struct worker *w, struct node *record, uint32_t number,
+                        const struct script_place *place)
+{
+    err why = {0};
+    tm_results_call(&w->results, &number, 1);
+    enum script_outcome outcome = tm_script_record(w->script, record, place, &why);
+    finish_call(w, outcome, outcome == SCRIPT_KEPT, &why);
+}
+
+static void call_batch(struct worker *w)
+{
+    struct worker_batch *b = &w->batch;
+    err why = {0};
+    uint32_t kept = 0;
+    if (b->n == 0)
+        return;
+    tm_results_call(&w->results, b->members, b->n);
+    enum script_outcome outcome =
+        tm_script_batch(w->script, b->records, b->n, &b->place, b->outcomes, &b->current, &why);
+    for (uint32_t i = 0; i < b->n; i++)
+        kept += b->outcomes[i] == SCRIPT_KEPT;
+    b->n = 0;
+    finish_call(w, outcome, kept, &why);
+}
+
+static void add_to_batch(struct worker *w, struct node *record, uint32_t number,
+                         const struct script_place *place)
+{
+    struct worker_batch *b = &w->batch;
+    if (b->n == 0)
+        b->place = *place;
+    b->records[b->n] = record;
+    b->members[b->n++] = number;
+}
+
+/*
+ * A malformed record inside a batch fails alone. Under errors.policy fail nothing comes after it,
+ * so the records before it are a batch of their own.
+ */
+static void bad_record(struct worker *w, uint32_t number, err *why)
+{
+    if (w->spec.values.transform.batch && w->spec.values.errors.policy == POLICY_FAIL)
+        call_batch(w);
+    fail_record(w, number, why);
+    if (!w->batch.n)
+        flush_if_due(w);
+}
+
+/* One record, or what lies between two. Gives its length. */
+static size_t next_record(struct worker *w, const char *p, size_t n, uint32_t *number,
+                          struct script_place *place)
+{
+    struct parsed parsed = {0};
+    err why = {0};
+    uint64_t batch = w->spec.values.transform.batch;
+    bool counts = true;
+    switch (w->file.format->parse(w->file.reader, &w->arena, p, n, &parsed, &why)) {
+    case PARSE_RECORD:
+        if (batch)
+            add_to_batch(w, parsed.record, *number, place);
+        else
+            call_record(w, parsed.record, *number, place);
+        break;
+    case PARSE_SKIP:
+        counts = false;
+        break;
+    case PARSE_FAILED:
+        bad_record(w, *number, &why);
+        break;
+    case PARSE_MEMORY:
+        tm_err_memory(&why, "a record");
+        if (parsed.length == 0)
+            give_up(&why);
+        bad_record(w, *number, &why);
+        break;
+    }
+    place->line += parsed.lines;
+    if (counts) {
+        place->index++;
+        ++*number;
+        if (batch && *number % batch == 0)
+            call_batch(w);
+    }
+    return parsed.length;
+}
+
+static void handle_chunk(struct worker *w, struct cursor *c)
+{
+    struct protocol_chunk chunk;
+    if (!tm_protocol_get_chunk(c, &chunk) || !w->file.reader || chunk.file != w->file.id)
+        give_up_text("the worker got a broken chunk");
+    struct script_place place = {chunk.first_record, chunk.first_line, w->file.name};
+    uint32_t number = 0;
+    w->sequence = chunk.sequence;
+    w->in_chunk = true;
+    w->flushed = clock_coarse();
+    tm_results_begin(&w->results, chunk.sequence, 0);
+    while (c->n) {
+        size_t length = next_record(w, c->p, c->n, &number, &place);
+        if (length == 0 || length > c->n)
+            give_up_text("the parser of the input format did not go on");
+        c->p += length;
+        c->n -= length;
+    }
+    call_batch(w);
+    if (number != chunk.records)
+        give_up_text("the splitter and the parser of the input format disagree");
+    flush_results(w);
+    w->in_chunk = false;
+}
+
+/* ---- The other frames ---- */
+
+static void close_file(struct worker *w)
+{
+    if (w->file.reader)
+        w->file.format->reader_free(w->file.reader);
+    w->file.reader = NULL;
+    tm_arena_release(&w->file.arena);
+}
+
+static void handle_file(struct worker *w, struct cursor *c)
+{
+    struct slice name, format;
+    struct columns *columns;
+    err why = {0};
+    close_file(w);
+    if (!tm_protocol_get_file(c, &w->file.arena, &w->file.id, &name, &format, &columns))
+        give_up_text("the worker got a broken file");
+    char *text = arena_alloc(&w->file.arena, name.n + 1);
+    w->file.format = tm_format_find(format);
+    if (!text || !w->file.format || !w->file.format->parse)
+        give_up_text("the worker got a file of an unknown format");
+    memcpy(text, name.p, name.n);
+    text[name.n] = '\0';
+    w->file.name = text;
+    if (tm_dialect_input(&w->spec, w->file.format, &w->file.arena, &w->file.dialect, &why))
+        give_up(&why);
+    w->file.reader = w->file.format->reader_new(&w->file.dialect, columns);
+    if (!w->file.reader)
+        give_up_text("out of memory for an input file");
+    bool same = tm_format_verbatim(w->file.format, &w->file.dialect, w->output, &w->dialect);
+    if (w->output->verbatim)
+        w->output->verbatim(w->writer, same ? w->file.reader : NULL);
+}
+
+static void fix_columns(struct worker *w, uint32_t n, const struct slice *names)
+{
+    err why = {0};
+    if (tm_results_fix_columns(&w->results, n, names, &why) != TIDEMILL_OK)
+        give_up(&why);
+}
+
+static void handle_columns(struct worker *w, struct cursor *c)
+{
+    uint32_t n;
+    struct slice *names;
+    if (!tm_protocol_get_names(c, &w->job_arena, &n, &names))
+        give_up_text("the worker got broken columns");
+    for (uint32_t i = 0; i < n; i++) {
+        names[i] = tm_arena_copy(&w->job_arena, names[i]);
+        if (!names[i].p)
+            give_up_text("out of memory for the output's columns");
+    }
+    fix_columns(w, n, names);
+}
+
+/* A copy with a terminator in the job's arena. */
+static const char *job_text(struct worker *w, struct slice s)
+{
+    char *text = arena_alloc(&w->job_arena, s.n + 1);
+    if (!text)
+        give_up_text("out of memory for the job");
+    memcpy(text, s.n ? s.p : "", s.n);
+    text[s.n] = '\0';
+    return text;
+}
+
+static void make_batch(struct worker *w, uint64_t n)
+{
+    w->batch.records = calloc(n, sizeof *w->batch.records);
+    w->batch.members = calloc(n, sizeof *w->batch.members);
+    w->batch.outcomes = calloc(n, sizeof *w->batch.outcomes);
+    if (!w->batch.records || !w->batch.members || !w->batch.outcomes)
+        give_up_text("out of memory for transform.batch");
+}
+
+static void make_output(struct worker *w, struct slice format)
+{
+    err why = {0};
+    w->output = tm_format_find(format);
+    if (!w->output || !w->output->write)
+        give_up_text("the worker got an unknown output format");
+    if (tm_dialect_output(&w->spec, w->output, &w->job_arena, &w->dialect, &why))
+        give_up(&why);
+    w->writer = w->output->writer_new(&w->dialect);
+    if (!w->writer)
+        give_up_text("out of memory for the output format");
+    tm_results_init(&w->results, w->output, w->writer, &w->dialect,
+                    w->spec.values.limits.result_size);
+    if (w->output->has_columns && w->dialect.columns_n)
+        fix_columns(w, w->dialect.columns_n, w->dialect.columns);
+}
+
+static void make_script(struct worker *w, const struct protocol_job *job)
+{
+    const struct spec_values *v = &w->spec.values;
+    struct script_config config = {
+        .form = job->form,
+        .text = job->script,
+        .chunk_name = job_text(w, job->chunk_name),
+        .first_line = job->first_line,
+        .folder = job->folder.p ? job_text(w, job->folder) : NULL,
+        .params = slice_of(v->transform.params),
+        .seed = v->seed,
+        .worker = job->worker,
+        .batch = v->transform.batch > 0,
+        .null_as_nil = v->input.null == NULL_NIL,
+        .memory = v->limits.memory == SPEC_UNLIMITED ? 0 : (size_t)v->limits.memory,
+        .functions = w->functions,
+        .functions_n = w->functions_n,
+    };
+    struct script_host host = {w, on_emit, on_log};
+    err why = {0};
+    int status;
+    if (job->check) {
+        status = tm_script_check(&config, &host, &why);
+    } else {
+        w->script = tm_script_new(&config, &host, &why);
+        status = w->script ? TIDEMILL_OK : why.status;
+    }
+    if (status != TIDEMILL_OK) {
+        send_status(FRAME_FAILED, status, why.message);
+        _exit(EXIT_FINE);
+    }
+    send_status(FRAME_READY, 0, "");
+}
+
+static void handle_job(struct worker *w, struct cursor *c)
+{
+    struct protocol_job job;
+    err why = {0};
+    if (w->output)
+        give_up_text("the worker got a second job");
+    if (tm_spec_init(&w->spec) != TIDEMILL_OK)
+        give_up_text("out of memory for the job");
+    if (tm_protocol_get_job(c, &job, &w->spec, &why) != TIDEMILL_OK)
+        give_up(&why);
+    make_output(w, job.output_format);
+    if (w->spec.values.transform.batch)
+        make_batch(w, w->spec.values.transform.batch);
+    make_script(w, &job);
+}
+
+/* A normal end: teardown, and everything is given back, so that leak checkers have a say. */
+static void handle_end(struct worker *w)
+{
+    err why = {0};
+    int status = tm_script_teardown(w->script, &why);
+    tm_script_free(w->script);
+    w->script = NULL;
+    send_status(FRAME_DONE, status, why.message);
+}
+
+static void release(struct worker *w)
+{
+    tm_script_free(w->script);
+    close_file(w);
+    if (w->output) {
+        tm_results_release(&w->results);
+        w->output->writer_free(w->writer);
+        tm_spec_release(&w->spec);
+    }
+    free(w->batch.records);
+    free(w->batch.members);
+    free(w->batch.outcomes);
+    tm_arena_release(&w->arena);
+    tm_arena_release(&w->job_arena);
+    tm_frame_reader_release(&w->in);
+}
+
+/* One frame; false after the last. */
+static bool handle(struct worker *w, const struct frame *f)
+{
+    struct cursor c = {f->payload.p, f->payload.n, false};
+    if (f->type != FRAME_JOB && !w->output)
+        give_up_text("the worker got no job");
+    switch (f->type) {
+    case FRAME_JOB:
+        handle_job(w, &c);
+        return true;
+    case FRAME_FILE:
+        handle_file(w, &c);
+        return true;
+    case FRAME_COLUMNS:
+        handle_columns(w, &c);
+        return true;
+    case FRAME_CHUNK:
+        handle_chunk(w, &c);
+        return true;
+    case FRAME_END:
+        handle_end(w);
+        return false;
+    default:
+        give_up_text("the worker got an unknown frame");
+    }
+}
+
+int tm_worker_main(const struct script_function *functions, size_t functions_n)
+{
+    struct worker w = {.functions = functions, .functions_n = functions_n};
+    struct frame f;
+    bool more = true;
+    /* The C locale rules everywhere: numbers, sorting, os.date. */
+    setlocale(LC_ALL, "C");
+    setenv("LC_ALL", "C", 1);
+    tm_frame_reader_init(&w.in, UINT32_MAX);
+    while (more) {
+        switch (tm_frame_next(&w.in, &f)) {
+        case FRAME_TAKEN:
+            more = handle(&w, &f);
+            break;
+        case FRAME_BAD:
+            give_up_text("the worker got a broken frame");
+        case FRAME_WAIT:
+            /* End of file here is a parent that ended without a word: nobody wants an answer. */
+            switch (tm_frame_fill(&w.in, WORKER_FD_IN)) {
+            case FILL_BYTES:
+            case FILL_BLOCK:
+                break;
+            case FILL_END:
+            case FILL_ERROR:
+                _exit(EXIT_LOST_PARENT);
+            }
+        }
+    }
+    release(&w);
+    return EXIT_FINE;
+}

@@ -1,0 +1,22 @@
+/*
+ * A worker: the process that parses, calls Lua and formats.
+ */
+#ifndef TM_PIPELINE_WORKER_H
+#define TM_PIPELINE_WORKER_H
+
+#include "script/script.h"
+
+/* Descriptors of a worker, the same whether it was forked or executed. */
+enum {
+    WORKER_FD_IN = 3,   /* frames from the parent */
+    WORKER_FD_OUT = 4,  /* frames to the parent */
+    WORKER_FD_LIFE = 5, /* its other end closes when the parent is gone */
+};
+
+/*
+ * Live as a worker on those descriptors until the END frame or the end of input. Returns the exit
+ * status of the process. `functions` are the host's own, none in an executed worker.
+ */
+int tm_worker_main(const struct script_function *functions, size_t functions_n);
+
+#endif
