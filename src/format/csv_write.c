@@ -154,6 +154,35 @@ static struct slice line_end(const struct writer *w, const struct node *record, 
     return w->dialect->crlf ? SLICE("\r\n") : SLICE("\n");
 }
 
+/* How many fields from i on stand side by side in the source, untouched. */
+static uint32_t own_run(const struct node *record, uint32_t i)
+{
+    const struct field *f = record->fields;
+    struct slice source = record->source;
+    uint32_t j = i + 1;
+    /* Cells of a copied record have places of their own, which may be neighbours by chance. */
+    if (!f[i].source.p || (uintptr_t)f[i].source.p - (uintptr_t)source.p > source.n)
+        return 0;
+    while (j < record->count && f[j].source.p == f[j - 1].source.p + f[j - 1].source.n + 1 &&
+           f[j].value.kind != VALUE_NONE)
+        j++;
+    return j - i;
+}
+
+/* Copy the run at field i with its delimiters; the number of fields copied, 0 or more than 1. */
+static uint32_t copy_run(struct buf *out, const struct node *record, uint32_t i, bool guard_last)
+{
+    const struct field *f = &record->fields[i];
+    uint32_t n = own_run(record, i);
+    struct slice last = n ? f[n - 1].source : (struct slice){NULL, 0};
+    if (guard_last && last.n && last.p[last.n - 1] == '\r')
+        last = --n ? f[n - 1].source : last;
+    if (n < 2)
+        return 0;
+    buf_append(out, f->source.p, (size_t)(last.p + last.n - f->source.p));
+    return n;
+}
+
 /* All fields in their order. */
 static int write_own(struct writer *w, struct buf *out, const struct node *record, struct row row,
                      err *e)
@@ -161,16 +190,23 @@ static int write_own(struct writer *w, struct buf *out, const struct node *recor
     struct slice end = line_end(w, record, row.raw);
     uint32_t left = record->live;
     row.lonely = left == 1;
-    for (uint32_t i = 0; left > 0; i++) {
-        const struct field *f = &record->fields[i];
-        if (f->value.kind == VALUE_NONE)
+    for (uint32_t i = 0; left > 0;) {
+        if (record->fields[i].value.kind == VALUE_NONE) {
+            i++;
             continue;
-        row.moved = --left == 0 && end.n == 1;
-        int status = write_cell(w, out, &row, f, e);
-        if (status != TIDEMILL_OK)
-            return status;
-        if (left > 0)
+        }
+        if (left < record->live)
             buf_byte(out, w->dialect->delimiter);
+        uint32_t run = row.raw ? copy_run(out, record, i, end.n == 1) : 0;
+        row.moved = left == 1 && end.n == 1;
+        if (run == 0) {
+            int status = write_cell(w, out, &row, &record->fields[i], e);
+            if (status != TIDEMILL_OK)
+                return status;
+            run = 1;
+        }
+        i += run;
+        left -= run;
     }
     buf_slice(out, end);
     return TIDEMILL_OK;
