@@ -67,32 +67,20 @@ static size_t offset_of(struct slice s, size_t at)
     return i;
 }
 
-/* The first byte of the line's value: behind `- ` and `key: `. '\0' when there is none. */
+/* The first byte of the value on the place's line: behind `- ` and `key: `. '\0': there is none. */
 static char value_start(struct slice text, size_t offset)
 {
-    size_t i = offset < text.n ? offset : text.n;
-    while (i > 0 && text.p[i - 1] != '\n')
-        i--;
-    for (size_t j = i; j < text.n && text.p[j] != '\n'; j++) {
-        if (text.p[j] == ' ' && j > i && (text.p[j - 1] == ':' || text.p[j - 1] == '-'))
-            i = j + 1;
-        if (i == j + 1 && j + 1 < text.n && !strchr(" -", text.p[j + 1]))
-            break;
-    }
-    while (i < text.n && text.p[i] == ' ')
+    size_t start = offset < text.n ? offset : text.n;
+    while (start > 0 && text.p[start - 1] != '\n')
+        start--;
+    struct slice line = {text.p + start, text.n - start};
+    const char *end = memchr(line.p, '\n', line.n);
+    line.n = end ? (size_t)(end - line.p) : line.n;
+    const char *colon = memmem(line.p, line.n, ": ", 2);
+    size_t i = colon ? (size_t)(colon - line.p) + 2 : 0;
+    while (i < line.n && (line.p[i] == ' ' || line.p[i] == '-'))
         i++;
-    return i < text.n ? text.p[i] : '\0';
-}
-
-/* A character that means something to YAML, at the place or where the line's value begins. */
-static char special(struct slice text, size_t offset)
-{
-    static const char marks[] = "*&!%@`{[";
-    char here = offset < text.n ? text.p[offset] : '\0';
-    char start = value_start(text, offset);
-    if (here == '@' || here == '`' || here == '%')
-        return here;
-    return start && strchr(marks, start) ? start : '\0';
+    return i < line.n ? line.p[i] : '\0';
 }
 
 static const struct row *find_row(const yaml_parser_t *parser)
@@ -108,13 +96,13 @@ static void look(const struct job_text *t, const yaml_parser_t *parser, size_t o
                  size_t size)
 {
     struct slice text = t->bytes;
-    char mark = special(text, offset);
+    char mark = value_start(text, offset);
     uint64_t line = tm_place(t, parser->context_mark.index).line;
     bool flow = begins(parser->context, "while parsing a flow ");
     *hint = '\0';
     if (offset > 0 && offset < text.n && memcmp(text.p + offset - 1, "${", 2) == 0)
         snprintf(hint, size, "quote a value that contains '${'");
-    else if (mark)
+    else if (mark && strchr("*&!%@`{[", mark))
         snprintf(hint, size, "quote a value that begins with '%c'", mark);
     else if (flow && line != tm_place(t, parser->problem_mark.index).line)
         snprintf(hint, size, "it begins on line %llu", (unsigned long long)line);
@@ -141,6 +129,6 @@ void tm_yaml_explain(const struct job_text *t, const yaml_parser_t *parser)
     else
         snprintf(text, sizeof text, "not YAML: %s", parser->problem ? parser->problem : "unknown");
     look(t, parser, offset, seen, sizeof seen);
-    const char *hint = row && row->hint ? row->hint : seen;
+    const char *hint = row && row->hint ? row->hint : stray ? "quote the value" : seen;
     tm_problem_at(t, at, "%s%s%s%s", text, *hint ? " (" : "", hint, *hint ? ")" : "");
 }
