@@ -1,0 +1,276 @@
+/*
+ * One call of a script: a record, or a batch of them, goes in as views; what the function returns
+ * and emits goes out to the host. What all results are, and what is none, is decided here.
+ */
+#include "script/convert.h"
+
+/* Upvalues of the function that the funnel calls. */
+enum { UP_FUNCTION = 1, UP_CTX = 2 };
+
+/* ---- giving records to the host ---- */
+
+static void lj_emit_node(lua_State *L, const struct node *n)
+{
+    struct script *s = script_of(L);
+    struct call *call = &s->call;
+    if (!call->refused) {
+        if (call->current_out)
+            *call->current_out = call->current;
+        call->refused = s->host.emit(s->host.data, n, &call->err) != TIDEMILL_OK;
+    }
+    if (call->refused) {
+        lua_pushstring(L, call->err.message);
+        lua_error(L);
+    }
+    call->outcomes[call->current] = SCRIPT_KEPT;
+}
+
+/* The record in hand; what scripts build goes to its arena. */
+static struct node *current_record(const struct call *call)
+{
+    return call->records[call->current];
+}
+
+static void lj_emit_table(lua_State *L, int index)
+{
+    const struct call *call = &script_of(L)->call;
+    struct node *record = current_record(call);
+    struct target t = {record->arena, &call->generation};
+    struct path path = {0};
+    lj_emit_node(L, tm_lj_to_object(L, index, &t, &path, record));
+}
+
+static _Noreturn void lj_refuse(lua_State *L, int index, const char *what)
+{
+    tm_lj_fail(L, "%s %s%s: a record, true, nil or a sequence of records is expected", what,
+               lua_isnil(L, index) ? "" : "a ", luaL_typename(L, index));
+}
+
+static void lj_emit_value(lua_State *L, int index, const char *what, bool sequence);
+
+/* Each element of the sequence at `index`, which `n` of them make. */
+static void lj_emit_sequence(lua_State *L, int index, lua_Integer n)
+{
+    for (lua_Integer i = 1; i <= n; i++) {
+        lua_geti(L, index, i);
+        lj_emit_value(L, lua_gettop(L), "the function returned a sequence with", false);
+        lua_pop(L, 1);
+    }
+}
+
+static void lj_emit_plain(lua_State *L, int index, const char *what, bool sequence)
+{
+    struct path path = {0};
+    struct shape shape = tm_lj_shape(L, index, &path);
+    if (shape.kind == TABLE_EMPTY)
+        tm_lj_fail(L, "%s {}, which is no record: tidemill.object{} is an empty one, nil drops",
+                   what);
+    if (shape.kind == TABLE_OBJECT)
+        lj_emit_table(L, index);
+    else if (sequence)
+        lj_emit_sequence(L, index, shape.n);
+    else
+        tm_lj_fail(L, "%s an array, not a record", what);
+}
+
+/* The value at `index` (absolute), as one record or, where that is allowed, as several. */
+static void lj_emit_value(lua_State *L, int index, const char *what, bool sequence)
+{
+    int type = lua_type(L, index);
+    if (type == LUA_TUSERDATA && view_at(L, index)) {
+        const struct view *v = tm_lj_view_check(L, index);
+        if (v->node->kind == NODE_OBJECT)
+            lj_emit_node(L, v->node);
+        else if (sequence)
+            lj_emit_sequence(L, index, v->node->count);
+        else
+            tm_lj_fail(L, "%s an array, not a record", what);
+    } else if (type == LUA_TTABLE) {
+        lj_emit_plain(L, index, what, sequence);
+    } else if (type == LUA_TBOOLEAN && lua_toboolean(L, index)) {
+        lj_emit_node(L, current_record(&script_of(L)->call));
+    } else {
+        lj_refuse(L, index, what);
+    }
+}
+
+int tm_lj_emit(lua_State *L)
+{
+    int n = lua_gettop(L);
+    if (!script_of(L)->call.active)
+        tm_lj_fail(L, "emit works only while a record is being handled");
+    if (n == 0)
+        tm_lj_fail(L, "emit takes a record, got nothing");
+    for (int i = 1; i <= n; i++)
+        lj_emit_value(L, i, "emit was given", false);
+    return 0;
+}
+
+/* ---- results of record ---- */
+
+/* `return nil, "why"`: the reason as it is, without a place. */
+static void lj_fail_with_reason(lua_State *L, int index)
+{
+    if (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER)
+        lua_pushvalue(L, index);
+    else if (!view_at(L, index) && luaL_getmetafield(L, index, "__tostring") != LUA_TNIL)
+        luaL_tolstring(L, index, NULL);
+    else
+        tm_lj_fail(L, "the function returned nil and a %s: return nil, \"why\" fails a record",
+                   luaL_typename(L, index));
+    lua_error(L);
+}
+
+/* Results `first` .. top of the function, for the record in hand. */
+static void lj_take_results(lua_State *L, int first)
+{
+    const struct call *call = &script_of(L)->call;
+    int last = lua_gettop(L);
+    if (last < first) {
+        if (call->outcomes[call->current] != SCRIPT_KEPT)
+            tm_lj_fail(L, "the function returned nothing: return r to keep the record, nil to "
+                          "drop it");
+        return;
+    }
+    while (last > first && lua_isnil(L, last))
+        last--;
+    if (!lua_toboolean(L, first)) {
+        if (last > first)
+            lj_fail_with_reason(L, first + 1);
+        return;
+    }
+    for (int i = first; i <= last; i++)
+        lj_emit_value(L, i, "the function returned", true);
+}
+
+static int lj_record(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
+    tm_lj_view_push_record(L, script_of(L)->call.records[0]);
+    lua_pushvalue(L, lua_upvalueindex(UP_CTX));
+    lua_call(L, 2, LUA_MULTRET);
+    lj_take_results(L, 1);
+    return 0;
+}
+
+/* ---- results of batch ---- */
+
+static void lj_push_records(lua_State *L, const struct call *call)
+{
+    lua_createtable(L, (int)call->n, 0);
+    for (size_t i = 0; i < call->n; i++) {
+        tm_lj_view_push_record(L, call->records[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+/* An array's keys are 1 .. n, not all of them there; the first wrong one must not vary. */
+static void lj_check_entries(lua_State *L, int index, size_t n)
+{
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        lua_Integer i = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+        if (i < 1 || (size_t)i > n)
+            tm_lj_fail(L, "batch returned entries that no record has: its keys are 1 .. %I",
+                       (lua_Integer)n);
+        lua_pop(L, 1);
+    }
+}
+
+static void lj_take_entries(lua_State *L, int index)
+{
+    struct call *call = &script_of(L)->call;
+    for (size_t i = 0; i < call->n; i++) {
+        call->current = i;
+        lua_geti(L, index, (lua_Integer)i + 1);
+        if (lua_toboolean(L, -1))
+            lj_emit_value(L, lua_gettop(L), "batch returned an entry with", true);
+        lua_pop(L, 1);
+    }
+}
+
+static int lj_batch(lua_State *L)
+{
+    struct call *call = &script_of(L)->call;
+    lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
+    lj_push_records(L, call);
+    lua_pushvalue(L, lua_upvalueindex(UP_CTX));
+    lua_call(L, 2, LUA_MULTRET);
+    int results = lua_gettop(L);
+    if (results == 0) {
+        if (call->outcomes[0] != SCRIPT_KEPT)
+            tm_lj_fail(L, "batch returned nothing: return an array with a result for each record");
+        return 0;
+    }
+    if (results > 1 && !lua_toboolean(L, 1) && !lua_isnil(L, 2))
+        lj_fail_with_reason(L, 2);
+    if (lua_istable(L, 1))
+        lj_check_entries(L, 1, call->n);
+    else
+        tm_lj_fail(L, "batch returned a %s: an array with a result for each record is expected",
+                   luaL_typename(L, 1));
+    lj_take_entries(L, 1);
+    return 0;
+}
+
+/* ---- the calls ---- */
+
+void tm_lj_call_bind(lua_State *L, struct script *s)
+{
+    tm_lj_open_ctx(L);
+    lua_pushcclosure(L, s->config.batch ? lj_batch : lj_record, 2);
+}
+
+/* Call what is bound, at 2 of the stack, for the `n` records. */
+static int call_run(struct script *s, struct node **records, size_t n,
+                    const struct script_place *place, enum script_outcome *outcomes, err *e)
+{
+    struct call *call = &s->call;
+    call->active = true;
+    call->refused = false;
+    call->random.ready = false;
+    call->current = 0;
+    call->records = records;
+    call->n = n;
+    call->place = place;
+    call->outcomes = outcomes;
+    for (size_t i = 0; i < n; i++)
+        outcomes[i] = SCRIPT_DROPPED;
+    lua_pushvalue(s->L, 2);
+    int status = tm_script_enter(s, 0, 0, "", e);
+    if (call->refused) {
+        status = call->err.status;
+        if (e)
+            *e = call->err;
+    }
+    call->active = false;
+    call->generation++;
+    return status;
+}
+
+enum script_outcome tm_script_record(struct script *s, struct node *r,
+                                     const struct script_place *place, err *e)
+{
+    enum script_outcome outcome;
+    s->call.current_out = NULL;
+    return call_run(s, &r, 1, place, &outcome, e) ? SCRIPT_FAILED : outcome;
+}
+
+enum script_outcome tm_script_batch(struct script *s, struct node **records, size_t n,
+                                    const struct script_place *place, enum script_outcome *outcomes,
+                                    size_t *current, err *e)
+{
+    if (n == 0)
+        return SCRIPT_DROPPED;
+    *current = 0;
+    s->call.current_out = current;
+    if (call_run(s, records, n, place, outcomes, e)) {
+        for (size_t i = 0; i < n; i++)
+            outcomes[i] = SCRIPT_FAILED;
+        return SCRIPT_FAILED;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (outcomes[i] == SCRIPT_KEPT)
+            return SCRIPT_KEPT;
+    return SCRIPT_DROPPED;
+}

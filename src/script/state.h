@@ -1,0 +1,140 @@
+/*
+ * What the files of this folder share: the state of a script, the call in hand, and how errors are
+ * raised.
+ *
+ * Everything that runs Lua goes through tm_script_enter(), the one funnel: nothing else calls
+ * lua_pcall, and outside of it only functions of Lua that cannot raise are used.
+ *
+ * Functions named lj_* (tm_lj_* where other files call them) may longjmp into the funnel. What they
+ * acquire therefore belongs to somebody who outlives them: the arena of the record, a userdata, or
+ * the script.
+ */
+#ifndef TM_SCRIPT_STATE_H
+#define TM_SCRIPT_STATE_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "record/json.h"
+#include "script/script.h"
+
+/* The text of Lua's own memory errors, and of ours, so that both are told apart from others. */
+#define MEMORY_TEXT "not enough memory"
+
+/* What the allocator of a Lua state counts. */
+struct memory {
+    size_t used;
+    size_t cap;   /* 0: none */
+    bool refused; /* the cap said no since it was last looked at */
+};
+
+/* xoshiro256**; see lua_random.c. */
+struct random {
+    uint64_t s[4];
+    bool ready; /* seeded in this call */
+};
+
+/* All that belongs to one call of `record` or `batch`. */
+struct call {
+    uint64_t generation; /* of the views that this call made; counted up when it ends */
+    bool active;
+    struct node **records; /* n of them; `record` has one */
+    size_t n;
+    const struct script_place *place; /* of the first */
+    size_t current;                   /* the record that outputs belong to now */
+    size_t *current_out;              /* where the host reads it, or NULL */
+    enum script_outcome *outcomes;    /* n of them: KEPT once an output was emitted */
+    bool refused;                     /* emit failed: err has why, and the script cannot undo it */
+    err err;
+    size_t spent; /* bytes that assigned values took, beside Lua's own */
+    struct random random;
+};
+
+/* Things kept in Lua's registry, by number. */
+struct references {
+    int view[2], owned[2]; /* by node_kind: metatables of views, and of those that own memory */
+    int wide, wides;       /* metatable of wide numbers; all that live, by their digits */
+    int mark[2];           /* by node_kind: metatables that mark plain tables */
+    int params;
+    int workspace; /* metatable of memory that a function uses while it runs */
+    int setup, teardown;
+};
+
+enum { HINTS = 64 };
+
+struct script {
+    lua_State *L;
+    struct memory memory;
+    struct script_config config;
+    struct script_host host;
+    struct json_reader *reader;
+    struct references ref;
+    struct call call;
+    struct buf scratch; /* text on its way to Lua; nobody keeps anything in it across calls */
+    char place[128];    /* "double.lua:1: ", where the function was defined; "" when unknown */
+    bool warnings;      /* warn("@on") */
+    struct buf warning; /* pieces of a warning that has not ended */
+    uint32_t hints[HINTS];
+};
+
+static inline struct script *script_of(lua_State *L)
+{
+    struct script *s;
+    memcpy(&s, lua_getextraspace(L), sizeof s);
+    return s;
+}
+
+/*
+ * Call what lies on the stack below its `nargs` arguments. TIDEMILL_OK, or E_MEMORY, E_SCRIPT and
+ * the message with `prefix` before it. Results are left on the stack; nothing is after a failure.
+ */
+int tm_script_enter(struct script *s, int nargs, int nresults, const char *prefix, err *e);
+
+/* Raise "PLACE: message"; the place is that of the Lua function that runs. Format as lua_pushfstring. */
+_Noreturn void tm_lj_fail(lua_State *L, const char *format, ...);
+_Noreturn void tm_lj_memory(lua_State *L);
+/* Raise the message of an error of ours. */
+_Noreturn void tm_lj_raise(lua_State *L, const err *e);
+/* Count `size` bytes that a value takes outside of Lua, within limits.memory. */
+void tm_lj_charge(lua_State *L, size_t size);
+/* A copy of the bytes in an arena, charged. */
+struct slice tm_lj_copy(lua_State *L, struct arena *arena, struct slice text);
+
+/* Memory for the time that a function runs, in a userdata that is pushed; may be released early. */
+struct arena *tm_lj_workspace(lua_State *L);
+
+static inline struct slice lua_slice(lua_State *L, int index)
+{
+    struct slice s;
+    s.p = lua_tolstring(L, index, &s.n);
+    return s;
+}
+
+/* load.c: compile config's text (no running), leaving the chunk on the stack. */
+void tm_lj_compile(lua_State *L, const struct script_config *c);
+/*
+ * Run the chunk and sort out what it returned: setup and teardown to the registry, the function
+ * that takes records is left on the stack.
+ */
+void tm_lj_load(lua_State *L, struct script *s);
+
+/* lint.c: what looks wrong in a script that compiles, as warnings to the host. */
+void tm_script_lint(const struct script_config *c, const struct script_host *host);
+
+/* call.c: replace the function on the stack by what the funnel calls for a record, or a batch. */
+void tm_lj_call_bind(lua_State *L, struct script *s);
+
+/* The modules; each sets what scripts see of it. */
+void tm_lj_open_view(lua_State *L, struct script *s);
+void tm_lj_open_wide(lua_State *L, struct script *s);
+void tm_lj_open_tidemill(lua_State *L, struct script *s);
+/* Leaves ctx on the stack. */
+void tm_lj_open_ctx(lua_State *L);
+void tm_lj_open_print(lua_State *L, struct script *s);
+void tm_lj_open_os(lua_State *L);
+void tm_lj_open_random(lua_State *L);
+void tm_lj_open_json(lua_State *L);
+int tm_lj_emit(lua_State *L);
+
+#endif

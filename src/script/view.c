@@ -1,0 +1,375 @@
+/*
+ * Views of nodes as Lua sees them: something that behaves like a table in field order.
+ *
+ * A view is made when a record is handed to the script, and for a nested value when it is touched;
+ * the views inside one record are kept in a table, by node, so that r.a is one value each time. That
+ * table is the user value of all of them; it also keeps alive the view that owns the memory.
+ */
+#include "script/view.h"
+
+#include "base/number.h"
+#include "script/convert.h"
+
+/* A view with memory of its own, which begins behind the struct. */
+struct owned {
+    struct view view;
+    uint64_t generation;
+    struct arena arena;
+};
+
+struct view *tm_lj_view_check(lua_State *L, int index)
+{
+    struct view *v = view_at(L, index);
+    if (!v)
+        tm_lj_fail(L, "a record or a nested value expected, got %s", luaL_typename(L, index));
+    if (*v->now != v->born || !v->node)
+        tm_lj_fail(L, "this record's function has returned; keep tidemill.copy(r) instead");
+    return v;
+}
+
+static struct view *lj_new(lua_State *L, const struct view *from, struct node *n)
+{
+    struct view *v = lua_newuserdatauv(L, sizeof *v, 1);
+    *v = *from;
+    v->node = n;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, v->script->ref.view[n->kind]);
+    lua_setmetatable(L, -2);
+    return v;
+}
+
+void tm_lj_view_push_record(lua_State *L, struct node *n)
+{
+    const struct script *s = script_of(L);
+    const uint64_t *now = &s->call.generation;
+    lj_new(L, &(struct view){.script = s, .now = now, .born = *now}, n);
+}
+
+struct view *tm_lj_view_new_owned(lua_State *L, enum node_kind kind, size_t size,
+                                  struct arena **arena)
+{
+    const struct script *s = script_of(L);
+    struct owned *o = lua_newuserdatauv(L, sizeof *o + 16 + size, 1);
+    *o = (struct owned){.view = {.script = s, .now = &o->generation}};
+    lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref.owned[kind]);
+    lua_setmetatable(L, -2);
+    char *p = (char *)(o + 1);
+    o->arena.p = p + (16 - (uintptr_t)p % 16) % 16;
+    o->arena.end = o->arena.p + size;
+    *arena = &o->arena;
+    return &o->view;
+}
+
+static int lj_owned_gc(lua_State *L)
+{
+    struct view *v = view_at(L, 1);
+    if (!v || lua_rawlen(L, 1) < sizeof(struct owned))
+        return 0;
+    struct owned *o = (struct owned *)(void *)v;
+    o->generation++;
+    o->view.node = NULL;
+    tm_arena_release(&o->arena);
+    return 0;
+}
+
+/* Push the table of the views that belong together with the one at `index`. */
+static void lj_push_family(lua_State *L, int index, const struct view *v)
+{
+    if (lua_getiuservalue(L, index, 1) == LUA_TTABLE)
+        return;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, index);
+    lua_rawsetp(L, -2, v->node);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, index, 1);
+}
+
+/* Push the one view of `n`, which lies in what the view at `index` (absolute) looks at. */
+static void lj_push_child(lua_State *L, int index, const struct view *v, struct node *n)
+{
+    lj_push_family(L, index, v);
+    lua_rawgetp(L, -1, n);
+    const struct view *known = view_at(L, -1);
+    if (!known || known->node != n) {
+        lua_pop(L, 1);
+        lj_new(L, v, n);
+        lua_pushvalue(L, -2);
+        lua_setiuservalue(L, -2, 1);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, -3, n);
+    }
+    lua_remove(L, -2);
+}
+
+void tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i)
+{
+    struct value value;
+    if (tm_node_get(v->node, i, &value))
+        tm_lj_memory(L);
+    if (!tm_lj_push_scalar(L, &value))
+        lj_push_child(L, index, v, value.node);
+}
+
+/* ---- keys ---- */
+
+/* Where fields were found before, by the address of the interned name. */
+static uint32_t *hint_of(lua_State *L, const char *name)
+{
+    uintptr_t at = (uintptr_t)name;
+    return &script_of(L)->hints[(at >> 4 ^ at >> 10) % HINTS];
+}
+
+static uint32_t find_name(lua_State *L, const struct node *n, struct slice name)
+{
+    uint32_t *hint = hint_of(L, name.p);
+    uint32_t i = tm_node_find(n, name, *hint);
+    if (i != UINT32_MAX)
+        *hint = i;
+    return i;
+}
+
+/* The name of field `key` of a record without header. */
+static struct slice lj_positional_name(lua_State *L, const struct node *n, int key,
+                                       char text[static NUMBER_TEXT_MAX])
+{
+    int whole;
+    lua_Integer i = lua_tointegerx(L, key, &whole);
+    if (!n->positional && (!n->columns || !n->columns->positional))
+        tm_lj_fail(L, "fields have names here, not numbers: there is no [%s]",
+                   luaL_tolstring(L, key, NULL));
+    if (!whole || i < 1)
+        tm_lj_fail(L, "fields are numbered from 1: there is no [%s]", luaL_tolstring(L, key, NULL));
+    return (struct slice){text, tm_number_print_int(text, i)};
+}
+
+uint32_t tm_lj_view_find(lua_State *L, struct view *v, int key)
+{
+    char text[NUMBER_TEXT_MAX];
+    const struct node *n = v->node;
+    int type = lua_type(L, key);
+    if (n->kind == NODE_ARRAY) {
+        int whole = 0;
+        lua_Integer i = type == LUA_TNUMBER ? lua_tointegerx(L, key, &whole) : 0;
+        return whole && i >= 1 && i <= n->count ? (uint32_t)(i - 1) : UINT32_MAX;
+    }
+    if (type == LUA_TSTRING)
+        return find_name(L, n, lua_slice(L, key));
+    if (type == LUA_TNUMBER)
+        return tm_node_find(n, lj_positional_name(L, n, key, text), UINT32_MAX);
+    return UINT32_MAX;
+}
+
+/* ---- reading ---- */
+
+static int lj_index(lua_State *L)
+{
+    struct view *v = tm_lj_view_check(L, 1);
+    uint32_t i = tm_lj_view_find(L, v, 2);
+    if (i == UINT32_MAX)
+        lua_pushnil(L);
+    else
+        tm_lj_view_push_field(L, 1, v, i);
+    return 1;
+}
+
+static int lj_len(lua_State *L)
+{
+    const struct node *n = tm_lj_view_check(L, 1)->node;
+    lua_pushinteger(L, n->live);
+    return 1;
+}
+
+/* The iterator of pairs; upvalues: the view, the next index, the number of fields at the start. */
+static int lj_next(lua_State *L)
+{
+    int view = lua_upvalueindex(1);
+    struct view *v = tm_lj_view_check(L, view);
+    lua_Integer i = lua_tointeger(L, lua_upvalueindex(2));
+    lua_Integer end = lua_tointeger(L, lua_upvalueindex(3));
+    lua_pushvalue(L, view);
+    view = lua_gettop(L);
+    for (; i < end && i < v->node->count; i++) {
+        if (v->node->fields[i].value.kind == VALUE_NONE)
+            continue;
+        tm_lj_view_push_field(L, view, v, (uint32_t)i);
+        if (!lua_isnil(L, -1))
+            break;
+        lua_pop(L, 1);
+    }
+    if (lua_gettop(L) == view)
+        return 0;
+    lua_pushinteger(L, i + 1);
+    lua_replace(L, lua_upvalueindex(2));
+    if (v->node->kind == NODE_ARRAY)
+        lua_pushinteger(L, i + 1);
+    else
+        lua_pushlstring(L, v->node->fields[i].key.p, v->node->fields[i].key.n);
+    lua_insert(L, -2);
+    return 2;
+}
+
+/* Fields that are added on the way are not visited, as there would be no end. */
+static int lj_pairs(lua_State *L)
+{
+    const struct view *v = tm_lj_view_check(L, 1);
+    lua_pushvalue(L, 1);
+    lua_pushinteger(L, 0);
+    lua_pushinteger(L, v->node->count);
+    lua_pushcclosure(L, lj_next, 3);
+    return 1;
+}
+
+static int lj_tostring(lua_State *L)
+{
+    struct script *s = script_of(L);
+    const struct view *v = tm_lj_view_check(L, 1);
+    err e;
+    buf_reset(&s->scratch);
+    if (tm_json_write_node(&s->scratch, v->node, &e))
+        tm_lj_raise(L, &e);
+    if (s->scratch.failed)
+        tm_lj_memory(L);
+    lua_pushlstring(L, s->scratch.p, s->scratch.n);
+    return 1;
+}
+
+/* ---- writing ---- */
+
+/* How many containers are around a node. */
+static uint32_t depth_of(const struct node *n)
+{
+    uint32_t depth = 0;
+    for (; n->parent; n = n->parent)
+        depth++;
+    return depth;
+}
+
+/* What is at stack index 3, to be assigned in `v` under the key that `path` holds. */
+static struct value lj_new_value(lua_State *L, const struct view *v, struct path *path)
+{
+    struct target t = {v->node->arena, v->now};
+    struct value value;
+    if (lua_type(L, 3) == LUA_TTABLE || lua_type(L, 3) == LUA_TUSERDATA)
+        path->depth = depth_of(v->node) + 1;
+    tm_lj_to_value(L, 3, &t, path, &value);
+    return value;
+}
+
+/* Is the value at stack index 3 the view of what field `i` holds already? */
+static bool same_node(lua_State *L, const struct node *n, uint32_t i)
+{
+    const struct view *v = lua_type(L, 3) == LUA_TUSERDATA ? view_at(L, 3) : NULL;
+    return v && i < n->count && n->fields[i].value.kind == VALUE_NODE &&
+           n->fields[i].value.node == v->node;
+}
+
+static void lj_set_field(lua_State *L, const struct view *v, struct slice name)
+{
+    struct node *n = v->node;
+    uint32_t i;
+    if (lua_isnil(L, 3)) {
+        i = find_name(L, n, name);
+        if (i != UINT32_MAX)
+            tm_node_delete(n, i);
+        return;
+    }
+    if (lua_type(L, 3) == LUA_TUSERDATA && same_node(L, n, find_name(L, n, name)))
+        return;
+    struct path path = {.key = name};
+    struct value value = lj_new_value(L, v, &path);
+    /* Looked up only now: making the value may have run finalizers, and they may do anything. */
+    i = find_name(L, n, name);
+    if (i != UINT32_MAX) {
+        tm_node_set(n, i, value);
+        return;
+    }
+    if (tm_node_add(n, tm_lj_copy(L, n->arena, name), value))
+        tm_lj_memory(L);
+}
+
+/* nil at `i` of an array (0-based): only its end can go. */
+static void lj_delete_element(lua_State *L, struct node *n, lua_Integer i)
+{
+    if (i < 0 || i >= n->count)
+        return;
+    if (i == n->count - 1)
+        tm_node_delete(n, (uint32_t)i);
+    else if (script_of(L)->config.null_as_nil)
+        tm_node_set(n, (uint32_t)i, (struct value){.kind = VALUE_NULL});
+    else
+        tm_lj_fail(L,
+                   "nil at [%I] would leave a hole in an array of %I: assign tidemill.null, "
+                   "or use table.remove",
+                   i + 1, (lua_Integer)n->count);
+}
+
+static void lj_set_element(lua_State *L, const struct view *v)
+{
+    int whole = 0;
+    lua_Integer key = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &whole) : 0;
+    struct node *n = v->node;
+    if (!whole)
+        tm_lj_fail(L, "an array has elements 1 .. n only: cannot assign to [%s]",
+                   luaL_tolstring(L, 2, NULL));
+    if (lua_isnil(L, 3)) {
+        lj_delete_element(L, n, key - 1);
+        return;
+    }
+    if (key >= 1 && key <= n->count && same_node(L, n, (uint32_t)(key - 1)))
+        return;
+    struct path path = {.index = key};
+    struct value value = lj_new_value(L, v, &path);
+    if (key < 1 || key > (lua_Integer)n->count + 1)
+        tm_lj_fail(L, "[%I] would leave a hole in an array of %I: the next is [%I]", key,
+                   (lua_Integer)n->count, (lua_Integer)n->count + 1);
+    if (key <= n->count)
+        tm_node_set(n, (uint32_t)(key - 1), value);
+    else if (tm_node_add(n, SLICE(""), value))
+        tm_lj_memory(L);
+}
+
+static int lj_newindex(lua_State *L)
+{
+    char text[NUMBER_TEXT_MAX];
+    const struct view *v = tm_lj_view_check(L, 1);
+    int type = lua_type(L, 2);
+    lua_settop(L, 3);
+    if (v->node->kind == NODE_ARRAY)
+        lj_set_element(L, v);
+    else if (type == LUA_TSTRING)
+        lj_set_field(L, v, lua_slice(L, 2));
+    else if (type == LUA_TNUMBER)
+        lj_set_field(L, v, lj_positional_name(L, v->node, 2, text));
+    else
+        tm_lj_fail(L, "a field's name must be a string, got %s", luaL_typename(L, 2));
+    return 0;
+}
+
+/* ---- metatables ---- */
+
+static int lj_metatable(lua_State *L, const char *name, bool owns)
+{
+    static const luaL_Reg methods[] = {
+        {"__index", lj_index}, {"__newindex", lj_newindex}, {"__len", lj_len},
+        {"__pairs", lj_pairs}, {"__tostring", lj_tostring}, {NULL, NULL},
+    };
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_pushstring(L, name);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "__name");
+    lua_setfield(L, -2, "__metatable");
+    if (owns) {
+        lua_pushcfunction(L, lj_owned_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void tm_lj_open_view(lua_State *L, struct script *s)
+{
+    s->ref.view[NODE_OBJECT] = lj_metatable(L, "object", false);
+    s->ref.view[NODE_ARRAY] = lj_metatable(L, "array", false);
+    s->ref.owned[NODE_OBJECT] = lj_metatable(L, "object", true);
+    s->ref.owned[NODE_ARRAY] = lj_metatable(L, "array", true);
+}

@@ -1,0 +1,46 @@
+/*
+ * Views: what Lua holds of a node. A view owns nothing but its own few bytes; it is alive as long
+ * as what it looks at, which a generation tells.
+ */
+#ifndef TM_SCRIPT_VIEW_H
+#define TM_SCRIPT_VIEW_H
+
+#include "script/state.h"
+
+struct view {
+    const struct script *script; /* tells our userdata from others' */
+    struct node *node;
+    const uint64_t *now; /* the generation of the call, or of the memory that owns the node */
+    uint64_t born;       /* *now when the view was made; dead when it has moved on */
+};
+
+/* The view at `index`, dead ones too; NULL when there is something else. */
+static inline struct view *view_at(lua_State *L, int index)
+{
+    struct view *v = lua_touserdata(L, index);
+    /* A light userdata has length 0. No other userdata begins with the script's address. */
+    if (!v || lua_rawlen(L, index) < sizeof *v || v->script != script_of(L))
+        return NULL;
+    return v;
+}
+
+/* The view at `index`, or an error that says what is wrong with it. */
+struct view *tm_lj_view_check(lua_State *L, int index);
+
+/* Push a view of a record of the call in hand. */
+void tm_lj_view_push_record(lua_State *L, struct node *n);
+
+/* Push what field `i` of the view at `index` holds. */
+void tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i);
+
+/*
+ * Push a new object or array that owns its memory, some `size` bytes to begin with. Its node is
+ * NULL until the caller has made one in *arena.
+ */
+struct view *tm_lj_view_new_owned(lua_State *L, enum node_kind kind, size_t size,
+                                  struct arena **arena);
+
+/* The field that a key at `key` means: its index, or UINT32_MAX when there is none. */
+uint32_t tm_lj_view_find(lua_State *L, struct view *v, int key);
+
+#endif
