@@ -62,8 +62,5 @@ struct slice tm_suggest_option(struct slice key)
         tm_suggest(&whole, key, row, row);
         tm_suggest(&last, last_part(key), last_part(row), row);
     }
-    /* `input.workers` is nearer to `workers` than to any key of `input`. */
-    if (last.best.n && last.distance == 0 && whole.distance > 0)
-        return last.best;
     return whole.best.n ? whole.best : last.best;
 }

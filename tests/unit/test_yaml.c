@@ -115,7 +115,7 @@ static void refusals(void **state)
         {SLICE("a: 1\n---\nb: 2\n"), "j:2:1: a second document (a job file has only one)"},
         {SLICE("? [a]\n: b\n? {c: d}\n: e\n"),
          "j:1:3: a key must be a name, not a list\nj:3:3: a key must be a name, not a mapping"},
-        {SLICE("{: a}\n"), "j:1:2: a key must be a name, not empty"},
+        {SLICE("? ~\n: b\n?\n: a\n"), "j:3:2: a key must be a name, not empty"},
     };
     (void)state;
     check_rows(rows, LENGTH(rows));
