@@ -1,0 +1,5 @@
+/*
+ * test_json_text.c without vector instructions.
+ */
+#define TM_PORTABLE 1
+#include "test_json_text.c"

@@ -1,0 +1,182 @@
+/*
+ * JSON Lines: where records end, however the bytes come; what is read; which line ends are written.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "format/formats.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static const struct format *const jsonl = &tm_format_jsonl;
+static const struct input_dialect dialect = {.max_depth = 100};
+
+/* "R12 S1 ...": the verdicts and lengths of all of `text`, given in pieces of `piece` bytes. */
+static void split_all(struct buf *out, struct slice text, size_t piece)
+{
+    size_t at = 0, have = 0;
+    struct split_state state = {0};
+    while (at < text.n) {
+        struct extent extent;
+        bool final = have == text.n;
+        size_t before = state.scanned;
+        switch (jsonl->split(&dialect, &state, text.p + at, have - at, final, &extent, NULL)) {
+        case SPLIT_MORE:
+            assert_false(final);
+            assert_true(state.scanned == have - at && state.scanned >= before);
+            have = text.n - have > piece ? have + piece : text.n;
+            continue;
+        case SPLIT_RECORD:
+            tm_buf_printf(out, "R%zu ", extent.length);
+            break;
+        case SPLIT_SKIP:
+            tm_buf_printf(out, "S%zu ", extent.length);
+            break;
+        case SPLIT_ERROR:
+            fail();
+        }
+        assert_int_equal(extent.lines, 1);
+        at += extent.length;
+        state = (struct split_state){0};
+    }
+}
+
+static void splits(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"", ""},
+        {"\n", "S1 "},
+        {" \t\r\n{}\n", "S4 R3 "},
+        {"{}", "R2 "},
+        {"{}\n{\"a\":1}\r\n", "R3 R9 "},
+        {"{}\n  ", "R3 S2 "},
+        {"nonsense\n\n\"\n", "R9 S1 R2 "},
+        {"{\"a\":\"b\\\n\"}\n", "R9 R2 "},
+        {"\v\n", "R2 "},
+    };
+    struct buf got;
+    (void)state;
+    tm_buf_init(&got);
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        for (size_t piece = 1; piece < 20; piece++) {
+            buf_reset(&got);
+            split_all(&got, slice_of(rows[i].text), piece);
+            if (!slice_is(buf_view(&got), rows[i].want))
+                fail_msg("row %zu in pieces of %zu: %.*s", i, piece, (int)got.n, got.p);
+        }
+    }
+    tm_buf_release(&got);
+}
+
+/* Read everything in `text` and write it again; failures as "!MESSAGE\n". */
+static void convert(struct buf *out, struct slice text, bool touch)
+{
+    struct reader *r = jsonl->reader_new(&dialect, NULL);
+    struct writer *w = jsonl->writer_new(NULL);
+    struct arena arena;
+    tm_arena_init(&arena);
+    for (size_t at = 0; at < text.n;) {
+        struct parsed got;
+        struct split_state state = {0};
+        struct extent extent;
+        err e = {0};
+        enum split_verdict split = jsonl->split(&dialect, &state, text.p + at, text.n - at, true,
+                                                &extent, NULL);
+        enum parse_verdict parse = jsonl->parse(r, &arena, text.p + at, text.n - at, &got, &e);
+        assert_true(got.length == extent.length && got.lines == extent.lines);
+        assert_true((split == SPLIT_SKIP) == (parse == PARSE_SKIP));
+        if (parse == PARSE_RECORD) {
+            assert_true(got.record->origin == r);
+            if (touch)
+                tm_node_add(got.record, SLICE("x"), (struct value){.kind = VALUE_TRUE});
+            assert_int_equal(jsonl->write(w, out, got.record, &e), TIDEMILL_OK);
+        } else {
+            assert_null(got.record);
+        }
+        if (parse == PARSE_FAILED) {
+            assert_int_equal(e.status, TIDEMILL_E_RECORD);
+            tm_buf_printf(out, "!%s\n", e.message);
+        }
+        at += got.length;
+        tm_arena_reset(&arena);
+    }
+    tm_arena_release(&arena);
+    jsonl->writer_free(w);
+    jsonl->reader_free(r);
+}
+
+static void converts(void **state)
+{
+    static const struct {
+        const char *text, *want, *touched;
+    } rows[] = {
+        {"{\"a\": 1}\n{\"b\" :2}\r\n", "{\"a\": 1}\n{\"b\" :2}\r\n",
+         "{\"a\": 1,\"x\":true}\n{\"b\" :2,\"x\":true}\r\n"},
+        {"{}", "{}\n", "{\"x\":true}\n"},
+        {"\n \n {} \n\n", "{}\n", "{\"x\":true}\n"},
+        {"{}\r", "{}\n", "{\"x\":true}\n"},
+        {"{}\r\r\n", "{}\r\n", "{\"x\":true}\r\n"},
+        {"{\n", "!invalid JSON at column 2: expected a key or '}', got end of line\n", NULL},
+        {"\t17\r\n", "!the record is a number, not an object\n", NULL},
+        {"{}\n[\n{}\n", "{}\n!invalid JSON at column 2: expected a value, got end of line\n{}\n",
+         NULL},
+        {"{\"a\":1,\"a\":2}\n", "!invalid JSON at column 8: duplicate key 'a'\n", NULL},
+    };
+    struct buf got;
+    (void)state;
+    tm_buf_init(&got);
+    for (size_t i = 0; i < LENGTH(rows) * 2; i++) {
+        const char *want = i & 1 ? rows[i / 2].touched : rows[i / 2].want;
+        buf_reset(&got);
+        convert(&got, slice_of(rows[i / 2].text), i & 1);
+        if (want && !slice_is(buf_view(&got), want))
+            fail_msg("row %zu: %.*s", i / 2, (int)got.n, got.p);
+    }
+    tm_buf_release(&got);
+}
+
+/* Records of other formats end in a line feed, whatever they ended in. */
+static void other_records(void **state)
+{
+    struct arena arena;
+    struct buf out;
+    struct writer *w = jsonl->writer_new(NULL);
+    (void)state;
+    tm_arena_init(&arena);
+    tm_buf_init(&out);
+    struct node *n = tm_node_new(&arena, NODE_OBJECT, 1);
+    struct field *f = tm_node_append(n);
+    f->key = SLICE("a");
+    f->source = SLICE("1");
+    f->value = (struct value){.kind = VALUE_CELL, .text = f->source};
+    n->originals = 1;
+    n->source = SLICE("1");
+    n->line_end = SLICE("\r\n");
+    n->origin = &arena;
+    assert_int_equal(jsonl->write(w, &out, n, NULL), TIDEMILL_OK);
+    assert_true(slice_is(buf_view(&out), "{\"a\":1}\n"));
+    buf_reset(&out);
+    assert_int_equal(jsonl->write(w, &out, tm_node_new(&arena, NODE_OBJECT, 0), NULL), TIDEMILL_OK);
+    assert_true(slice_is(buf_view(&out), "{}\n"));
+    tm_buf_release(&out);
+    tm_arena_release(&arena);
+    jsonl->writer_free(w);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(splits),
+        cmocka_unit_test(converts),
+        cmocka_unit_test(other_records),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
