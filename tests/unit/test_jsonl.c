@@ -59,7 +59,7 @@ static void splits(void **state)
         {"{}\n{\"a\":1}\r\n", "R3 R9 "},
         {"{}\n  ", "R3 S2 "},
         {"nonsense\n\n\"\n", "R9 S1 R2 "},
-        {"{\"a\":\"b\\\n\"}\n", "R9 R2 "},
+        {"{\"a\":\"b\\\n\"}\n", "R9 R3 "},
         {"\v\n", "R2 "},
     };
     struct buf got;
