@@ -159,10 +159,28 @@ TIDEMILL_API int tidemill_job_register(tidemill_job *job, const char *name,
 TIDEMILL_API int tidemill_job_open(tidemill_job *job, tidemill_error *err);
 
 /**
- * Everything that can be known without running an opened job: the script compiles (in a worker),
- * the inputs exist, the output folder can be written.
+ * Where the standard output and error of workers lead: what a C module or a program that a script
+ * starts writes there. (What scripts print goes to tidemill_run_on_message.) Before the job is
+ * opened. -1, the default, is /dev/null.
  */
-TIDEMILL_API int tidemill_job_check(tidemill_job *job, tidemill_error *err);
+TIDEMILL_API int tidemill_job_log_fd(tidemill_job *job, int fd, tidemill_error *err);
+
+/** Levels of tidemill_message_fn. */
+enum { TIDEMILL_LOG_SCRIPT = 0, TIDEMILL_LOG_WARNING = 1, TIDEMILL_LOG_ERROR = 2 };
+/**
+ * Messages in record order: what scripts print (level SCRIPT: bytes as printed, line ends
+ * included) and warnings of tidemill and of scripts (one line without its end).
+ */
+typedef void (*tidemill_message_fn)(void *context, int level, const char *text, size_t length);
+
+/**
+ * Everything that can be known without running an opened job: the script compiles (in a worker),
+ * the inputs are there, the output can be written. Nothing is read or written.
+ *
+ * @param message  Gets warnings about the script; may be NULL.
+ */
+TIDEMILL_API int tidemill_job_check(tidemill_job *job, tidemill_message_fn message, void *context,
+                                    tidemill_error *err);
 
 /* ---- Options, for help texts ---------------------------------------------------------------- */
 
@@ -230,7 +248,8 @@ TIDEMILL_API int tidemill_run_input_callback(tidemill_run *run, tidemill_read_fn
  */
 TIDEMILL_API int tidemill_run_input_push(tidemill_run *run, const char *name, tidemill_error *err);
 /**
- * @return how many of the bytes were taken (0: full, step first), or -1 with `err`.
+ * Hand over bytes; between steps.
+ * @return how many of them were taken (0: full, step first), or -1 with `err`.
  */
 TIDEMILL_API ptrdiff_t tidemill_run_push(tidemill_run *run, const char *data, size_t length,
                                          tidemill_error *err);
@@ -253,14 +272,7 @@ TIDEMILL_API int tidemill_run_output_pull(tidemill_run *run, tidemill_error *err
 /** Take up to `size` bytes of output. @return the count, 0 when none is there now. */
 TIDEMILL_API size_t tidemill_run_pull(tidemill_run *run, char *data, size_t size);
 
-/** Levels of tidemill_message_fn. */
-enum { TIDEMILL_LOG_SCRIPT = 0, TIDEMILL_LOG_WARNING = 1, TIDEMILL_LOG_ERROR = 2 };
-/**
- * Messages in record order: what scripts print (level SCRIPT: bytes as printed, line ends
- * included) and warnings and record errors of tidemill (one line without its end).
- * Called from step. Without one they are dropped.
- */
-typedef void (*tidemill_message_fn)(void *context, int level, const char *text, size_t length);
+/** Who gets the messages of a run. Called from step. Without one they are dropped. */
 TIDEMILL_API void tidemill_run_on_message(tidemill_run *run, tidemill_message_fn message,
                                           void *context);
 
@@ -290,7 +302,10 @@ TIDEMILL_API void tidemill_run_stats(const tidemill_run *run, tidemill_stats *st
  */
 TIDEMILL_API int tidemill_run_step(tidemill_run *run, int timeout, tidemill_error *err);
 
-/** Step until the run ends. Blocks. */
+/**
+ * Step until the run ends. Blocks. TIDEMILL_E_ARGUMENT when the run waits for the host itself: for
+ * input that is pushed or that a callback has not got yet, or for output to be pulled.
+ */
 TIDEMILL_API int tidemill_run_wait(tidemill_run *run, tidemill_error *err);
 
 /** A descriptor that polls readable when tidemill_run_step() has something to do. Not yours. */

@@ -78,8 +78,8 @@ struct record_place tm_chunk_find(const struct chunk *c, uint32_t number)
     for (uint32_t i = 0; at < c->n;) {
         struct split_state state = {0};
         struct extent extent = {0};
-        enum split_verdict verdict =
-            f->split(&c->file->dialect, &state, c->p + at, c->n - at, true, &extent, NULL);
+        enum split_verdict verdict = f->split(&c->file->dialect, &state, c->p + at, c->n - at, true,
+                                              &extent, NULL);
         if (verdict != SPLIT_RECORD && verdict != SPLIT_SKIP)
             break;
         if (verdict == SPLIT_RECORD && i++ == number) {

@@ -91,6 +91,15 @@ enum frame_next tm_frame_next(struct frame_reader *r, struct frame *out)
     return FRAME_TAKEN;
 }
 
+uint8_t tm_frame_type(const struct frame_reader *r)
+{
+    uint8_t type;
+    size_t length;
+    if (peek(r, &type, &length) != FRAME_TAKEN || frame_pending(r) - FRAME_HEADER < length)
+        return 0;
+    return type;
+}
+
 bool tm_write_all(int fd, struct slice s)
 {
     while (s.n) {

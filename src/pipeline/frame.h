@@ -51,6 +51,9 @@ enum frame_next {
 
 enum frame_next tm_frame_next(struct frame_reader *r, struct frame *out);
 
+/* The type of the frame that tm_frame_next would give; 0: it is not all there, or bad. */
+uint8_t tm_frame_type(const struct frame_reader *r);
+
 /* Bytes that wait in the reader. */
 static inline size_t frame_pending(const struct frame_reader *r)
 {

@@ -20,7 +20,7 @@ struct commit {
     struct merger *m;
     struct chunk *chunk;
     struct cursor in;
-    uint32_t n;                /* names of the rows before, for LAYOUT_SAME */
+    uint32_t n; /* names of the rows before, for LAYOUT_SAME */
     const struct slice *names;
 };
 
@@ -70,8 +70,7 @@ static int broken(err *e)
     return tm_err_set(e, TIDEMILL_E_WORKER, "a worker sent a broken result");
 }
 
-int tm_merger_fail(struct merger *m, const struct chunk *c, uint32_t number, const err *why,
-                   err *e)
+int tm_merger_fail(struct merger *m, const struct chunk *c, uint32_t number, const err *why, err *e)
 {
     struct failed_record failed = {.chunk = c, .number = number, .why = why};
     m->stats.read++;
@@ -228,12 +227,19 @@ static int (*const items[])(struct commit *, err *) = {
     [ITEM_FAILURE] = commit_failure,
 };
 
+static void note_pace(struct merger *m, const struct chunk *c, uint64_t spent)
+{
+    double pace = (double)spent / (double)c->n;
+    m->pace = m->pace > 0 ? 0.75 * m->pace + 0.25 * pace : pace;
+}
+
 int tm_merger_result(struct merger *m, struct slice payload, err *e)
 {
     struct commit t = {.m = m, .chunk = m->first, .in = {payload.p, payload.n, false}};
     tm_arena_reset(&m->arena);
     uint64_t sequence = tm_cursor_u64(&t.in);
     uint32_t through = tm_cursor_u32(&t.in);
+    uint64_t spent = tm_cursor_u64(&t.in);
     if (t.in.bad || !t.chunk || t.chunk->kind != CHUNK_RECORDS || sequence != t.chunk->sequence)
         return broken(e);
     while (t.in.n) {
@@ -244,7 +250,11 @@ int tm_merger_result(struct merger *m, struct slice payload, err *e)
         if (status != TIDEMILL_OK)
             return status;
     }
-    return through == t.chunk->done ? TIDEMILL_OK : broken(e);
+    if (through != t.chunk->done)
+        return broken(e);
+    if (through == t.chunk->records)
+        note_pace(m, t.chunk, spent);
+    return TIDEMILL_OK;
 }
 
 int tm_merger_advance(struct merger *m, err *e)

@@ -18,6 +18,7 @@ struct merger {
     struct chunk *first, *last; /* chunks that are not committed wholly, in order */
     size_t chunks;
     tidemill_stats stats;
+    double pace;     /* ns a byte that workers take, of chunks of late; 0: not known */
     uint64_t warned; /* skipped records told of so far */
     struct buf entry;
     struct arena arena; /* of one frame: names, members */

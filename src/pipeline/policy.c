@@ -8,7 +8,7 @@
 
 #include "record/json.h"
 
-#define RAW_MAX 4096
+#define RAW_MAX      4096
 #define WARNINGS_MAX 10
 
 /* Which step the record did not survive. */

@@ -46,8 +46,7 @@ bool tm_process_watch_parent(void)
 {
     struct pollfd life = {WORKER_FD_LIFE, 0, 0};
     if (fcntl(WORKER_FD_LIFE, F_SETOWN, getpid()) < 0 ||
-        fcntl(WORKER_FD_LIFE, F_SETSIG, SIGKILL) < 0 ||
-        fcntl(WORKER_FD_LIFE, F_SETFL, O_ASYNC) < 0)
+        fcntl(WORKER_FD_LIFE, F_SETSIG, SIGKILL) < 0 || fcntl(WORKER_FD_LIFE, F_SETFL, O_ASYNC) < 0)
         return false;
     /* It may have closed before anybody listened. */
     return poll(&life, 1, 0) == 0;
@@ -105,9 +104,8 @@ static bool prepare_child(const struct pipes *pipes, int log_fd)
     return sigprocmask(SIG_SETMASK, &empty, NULL) == 0;
 }
 
-static void __attribute__((noreturn)) child(const struct pipes *pipes,
-                                            const struct process_config *config,
-                                            const char *program)
+static void __attribute__((noreturn))
+child(const struct pipes *pipes, const struct process_config *config, const char *program)
 {
     if (!prepare_child(pipes, config->log_fd))
         _exit(126);
@@ -166,8 +164,8 @@ static int find_program(const struct process_config *config, char *path, size_t 
     const char *named = config->program ? config->program : getenv("TIDEMILL_WORKER");
     if (named) {
         if (strlen(named) >= size || access(named, X_OK) != 0)
-            return tm_err_errno(e, TIDEMILL_E_WORKER, errno, "cannot execute the worker program '%s'",
-                                named);
+            return tm_err_errno(e, TIDEMILL_E_WORKER, errno,
+                                "cannot execute the worker program '%s'", named);
         memcpy(path, named, strlen(named) + 1);
         return TIDEMILL_OK;
     }

@@ -22,10 +22,10 @@ struct process {
 };
 
 struct process_config {
-    bool exec;             /* run the worker program; otherwise fork where that is safe */
-    const char *program;   /* path of the worker program, NULL: look for it */
-    int log_fd;            /* becomes the child's 1 and 2; -1: /dev/null */
-    size_t pipe_size;      /* asked for; what the system gives is fine */
+    bool exec;           /* run the worker program; otherwise fork where that is safe */
+    const char *program; /* path of the worker program, NULL: look for it */
+    int log_fd;          /* becomes the child's 1 and 2; -1: /dev/null */
+    size_t pipe_size;    /* asked for; what the system gives is fine */
     const struct script_function *functions;
     size_t functions_n;
 };

@@ -15,7 +15,6 @@ void tm_protocol_put_job(struct buf *b, const struct protocol_job *job, const st
     buf_u8(b, job->check);
     buf_u8(b, (uint8_t)job->form);
     tm_buf_u32(b, job->first_line);
-    tm_buf_bytes(b, job->output_format);
     tm_buf_bytes(b, job->script);
     tm_buf_bytes(b, job->chunk_name);
     buf_u8(b, job->folder.p != NULL);
@@ -37,7 +36,6 @@ int tm_protocol_get_job(struct cursor *c, struct protocol_job *job, struct spec 
     job->check = tm_cursor_u8(c);
     job->form = tm_cursor_u8(c);
     job->first_line = tm_cursor_u32(c);
-    job->output_format = tm_cursor_bytes(c);
     job->script = tm_cursor_bytes(c);
     job->chunk_name = tm_cursor_bytes(c);
     bool folder = tm_cursor_u8(c);
@@ -56,8 +54,7 @@ void tm_protocol_put_names(struct buf *b, uint32_t n, const struct slice *names)
         tm_buf_bytes(b, names[i]);
 }
 
-bool tm_protocol_get_names(struct cursor *c, struct arena *arena, uint32_t *n,
-                           struct slice **names)
+bool tm_protocol_get_names(struct cursor *c, struct arena *arena, uint32_t *n, struct slice **names)
 {
     *n = tm_cursor_u32(c);
     /* Each name takes four bytes at least, so a lying count cannot make us allocate. */
@@ -71,6 +68,24 @@ bool tm_protocol_get_names(struct cursor *c, struct arena *arena, uint32_t *n,
     return !c->bad;
 }
 
+/* A flag each, or that there are none. */
+static void put_flags(struct buf *b, const uint8_t *flags, uint32_t n)
+{
+    buf_u8(b, flags != NULL);
+    if (flags)
+        buf_append(b, flags, n);
+}
+
+static bool get_flags(struct cursor *c, struct arena *arena, uint32_t n, const uint8_t **flags)
+{
+    *flags = NULL;
+    if (!tm_cursor_u8(c))
+        return !c->bad;
+    struct slice copy = tm_arena_copy(arena, tm_cursor_take(c, n));
+    *flags = (const uint8_t *)copy.p;
+    return !c->bad && copy.p;
+}
+
 void tm_protocol_put_file(struct buf *b, uint32_t id, struct slice name, struct slice format,
                           const struct columns *columns)
 {
@@ -82,10 +97,9 @@ void tm_protocol_put_file(struct buf *b, uint32_t id, struct slice name, struct 
     if (columns) {
         buf_u8(b, columns->positional);
         tm_protocol_put_names(b, columns->n, columns->names);
-        for (uint32_t i = 0; i < columns->n; i++)
-            buf_u8(b, columns->as_text ? columns->as_text[i] : 0);
-        tm_buf_bytes(b, (struct slice){(const char *)columns->skipped,
-                                       columns->skipped ? columns->cells : 0});
+        put_flags(b, columns->as_text, columns->n);
+        tm_buf_u32(b, columns->cells);
+        put_flags(b, columns->skipped, columns->cells);
     }
     if (!tm_frame_end(b, begin, 0))
         b->failed = true;

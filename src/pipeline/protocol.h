@@ -1,7 +1,7 @@
 /*
  * The protocol between the parent and a worker: which frames there are and what is in them.
  *
- *   parent -> worker   JOB, then any of FILE, COLUMNS, CHUNK, then END
+ *   parent -> worker   JOB; for each run: RUN, then any of FILE, COLUMNS, CHUNK; then END
  *   worker -> parent   READY or FAILED; LOG and RESULT; after END: DONE
  *
  * A worker learns everything from its first frame; it may be a fork of the host or a program of its
@@ -18,6 +18,7 @@
 
 enum frame_type {
     FRAME_JOB = 1, /* what to do: see struct protocol_job */
+    FRAME_RUN,     /* output format: a run begins, and what the last one fixed is forgotten */
     FRAME_FILE,    /* u32 id, name, format, columns: chunks of this file follow */
     FRAME_COLUMNS, /* u32 n, names: the output's columns are fixed */
     FRAME_CHUNK,   /* struct protocol_chunk, then the bytes */
@@ -26,7 +27,8 @@ enum frame_type {
     FRAME_READY,  /* nothing: loaded and set up */
     FRAME_FAILED, /* u32 status, message: the script cannot be used */
     FRAME_LOG,    /* u8 level, text: printed outside records */
-    FRAME_RESULT, /* u64 sequence, u32 through, then items: see enum item_type */
+    FRAME_RESULT, /* u64 sequence, u32 through, u64 nanoseconds spent on the chunk so far, then items:
+                     see enum item_type */
     FRAME_DONE,   /* u32 status, message: how teardown went */
 };
 
@@ -56,7 +58,6 @@ enum item_layout {
 struct protocol_job {
     uint32_t worker; /* 1-based */
     bool check;      /* compile the script, answer, end */
-    struct slice output_format;
     enum script_form form;
     struct slice script, chunk_name, folder; /* folder.p == NULL: none */
     uint32_t first_line;

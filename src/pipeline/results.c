@@ -78,21 +78,24 @@ void tm_results_begin(struct results *r, uint64_t sequence, uint32_t through)
     tm_buf_u64(&r->out, sequence);
     r->through_at = r->out.n;
     tm_buf_u32(&r->out, 0);
+    tm_buf_u64(&r->out, 0);
 }
 
-int tm_results_end(struct results *r, struct slice *frame, err *e)
+int tm_results_end(struct results *r, uint64_t nanoseconds, struct slice *frame, err *e)
 {
     close_item(r);
     if (!tm_frame_end(&r->out, r->frame, 0))
         return tm_err_memory(e, "results");
     patch_u32(&r->out, r->through_at, r->through);
+    patch_u32(&r->out, r->through_at + 4, nanoseconds & UINT32_MAX);
+    patch_u32(&r->out, r->through_at + 8, nanoseconds >> 32);
     *frame = buf_view(&r->out);
     return TIDEMILL_OK;
 }
 
 void tm_results_call(struct results *r, const uint32_t *members, uint32_t n)
 {
-    r->mark = (struct results_mark){r->out.n, r->item,    r->item_bytes, r->kept,
+    r->mark = (struct results_mark){r->out.n,   r->item, r->item_bytes, r->kept,
                                     r->dropped, r->rows, r->named};
     r->members = members;
     r->members_n = n;

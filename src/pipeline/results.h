@@ -15,19 +15,19 @@ struct results {
     const struct format *format;
     struct writer *writer;
     const struct output_dialect *dialect;
-    size_t call_max;           /* limits.result_size */
-    uint32_t fixed_n;          /* the output's columns, once `fixed` */
+    size_t call_max;  /* limits.result_size */
+    uint32_t fixed_n; /* the output's columns, once `fixed` */
     const struct slice *fixed_names;
-    bool fixed;                /* columns are fixed, or the format has none */
+    bool fixed; /* columns are fixed, or the format has none */
 
-    struct buf out;            /* the frame */
-    size_t frame, through_at;  /* where it begins; where its `through` is written */
-    bool open;                 /* a frame has begun */
+    struct buf out;           /* the frame */
+    size_t frame, through_at; /* where it begins; where its `through` is written */
+    bool open;                /* a frame has begun */
     uint32_t through;
-    size_t item;               /* the ROWS item that is open, or NO_ITEM */
-    size_t item_bytes;         /* where its bytes begin */
+    size_t item;                  /* the ROWS item that is open, or NO_ITEM */
+    size_t item_bytes;            /* where its bytes begin */
     uint32_t kept, dropped, rows; /* of the open item */
-    uint64_t named;            /* serial of the layout named last in this frame, 0: none */
+    uint64_t named;               /* serial of the layout named last in this frame, 0: none */
 
     /* The call in hand. */
     struct results_mark {
@@ -55,7 +55,7 @@ void tm_results_release(struct results *r);
 /* Begin a chunk's first frame, or go on with the next. */
 void tm_results_begin(struct results *r, uint64_t sequence, uint32_t through);
 /* The frame, finished; E_MEMORY when it could not be held. Then begin again. */
-int tm_results_end(struct results *r, struct slice *frame, err *e);
+int tm_results_end(struct results *r, uint64_t nanoseconds, struct slice *frame, err *e);
 
 /* A call begins, for these records (borrowed until it ends). */
 void tm_results_call(struct results *r, const uint32_t *members, uint32_t n);

@@ -35,8 +35,8 @@ void tm_sink_release(struct sink *s)
 static int cannot(const struct sink *s, int number, err *e)
 {
     bool quoted = strcmp(s->name, STANDARD_OUTPUT) != 0;
-    return tm_err_errno(e, TIDEMILL_E_OUTPUT, number, quoted ? "cannot write '%s'" : "cannot write %s",
-                        s->name);
+    return tm_err_errno(e, TIDEMILL_E_OUTPUT, number,
+                        quoted ? "cannot write '%s'" : "cannot write %s", s->name);
 }
 
 /* ---- Opening ---- */
@@ -139,8 +139,8 @@ static int open_file(struct sink *s, const struct stat *old, err *e)
     int fd = proc ? open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666) : -1;
     int number = proc ? errno : EOPNOTSUPP;
     free(folder);
-    if (fd < 0 && (number == EOPNOTSUPP || number == EISDIR || number == EINVAL ||
-                   number == ENOENT)) {
+    if (fd < 0 &&
+        (number == EOPNOTSUPP || number == EISDIR || number == EINVAL || number == ENOENT)) {
         fd = open_named(s);
         number = errno;
     }

@@ -15,9 +15,9 @@ enum sink_kind { SINK_NONE, SINK_FILE, SINK_STREAM, SINK_CALLBACK, SINK_PULL };
 struct sink {
     struct loop *loop;
     enum sink_kind kind;
-    char *name;   /* as messages show it */
-    char *path;   /* FILE: the final path, symbolic links resolved */
-    char *temp;   /* FILE: the temporary name, NULL while the file has none */
+    char *name; /* as messages show it */
+    char *path; /* FILE: the final path, symbolic links resolved */
+    char *temp; /* FILE: the temporary name, NULL while the file has none */
     struct fdio io;
     struct watch watch;
     tidemill_write_fn write;

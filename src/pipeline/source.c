@@ -67,8 +67,8 @@ int tm_source_add_fd(struct source *s, int fd, const char *name, err *e)
     return TIDEMILL_OK;
 }
 
-int tm_source_add_callback(struct source *s, tidemill_read_fn read, void *context,
-                           const char *name, err *e)
+int tm_source_add_callback(struct source *s, tidemill_read_fn read, void *context, const char *name,
+                           err *e)
 {
     struct input *input = add(s, INPUT_CALLBACK, name);
     if (!input)

@@ -52,8 +52,8 @@ void tm_source_release(struct source *s);
 int tm_source_add_path(struct source *s, const char *path, err *e);
 int tm_source_add_glob(struct source *s, const char *pattern, err *e);
 int tm_source_add_fd(struct source *s, int fd, const char *name, err *e);
-int tm_source_add_callback(struct source *s, tidemill_read_fn read, void *context,
-                           const char *name, err *e);
+int tm_source_add_callback(struct source *s, tidemill_read_fn read, void *context, const char *name,
+                           err *e);
 int tm_source_add_push(struct source *s, const char *name, err *e);
 
 /* Before the first byte is read: every path is there and can be read. Adds up the sizes. */

@@ -59,8 +59,8 @@ uint64_t tm_splitter_remaining(const struct splitter *s)
 /* ---- Chunks ---- */
 
 /* A chunk of `n` bytes from the start on, placed; counts move on. NULL when memory is out. */
-static struct chunk *new_chunk(struct splitter *s, enum chunk_kind kind, size_t n,
-                               uint32_t records, uint64_t lines)
+static struct chunk *new_chunk(struct splitter *s, enum chunk_kind kind, size_t n, uint32_t records,
+                               uint64_t lines)
 {
     struct chunk *c = tm_chunk_new(kind, s->file, s->block);
     if (!c)
@@ -226,8 +226,8 @@ static enum splitter_next scan(struct splitter *s, size_t target, struct chunk *
             return give(s, s->cut.at ? s->cut : s->scan, out, e);
         if (at == s->end)
             return SPLITTER_WAIT;
-        switch (f->split(&s->file->dialect, &s->state, s->block->bytes + at, s->end - at,
-                         s->final, &extent, &why)) {
+        switch (f->split(&s->file->dialect, &s->state, s->block->bytes + at, s->end - at, s->final,
+                         &extent, &why)) {
         case SPLIT_RECORD:
             s->state = (struct split_state){0};
             if (extent.length > s->record_max)
@@ -421,10 +421,11 @@ static enum splitter_next read_once(struct splitter *s, struct chunk **out, err 
         tm_err_memory(e, "the input");
         return SPLITTER_FAILED;
     }
-    switch (tm_source_read(s->source, s->block->bytes + s->end, s->block->cap - s->end, &got,
-                           &why)) {
+    switch (
+        tm_source_read(s->source, s->block->bytes + s->end, s->block->cap - s->end, &got, &why)) {
     case SOURCE_BYTES:
         s->end += got;
+        s->bytes += got;
         return SPLITTER_AGAIN;
     case SOURCE_END:
         s->final = true;

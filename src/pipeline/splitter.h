@@ -30,21 +30,22 @@ struct splitter {
     struct arena first_arena;
 
     struct block *block;
-    size_t start; /* of the chunk in the making, in the block */
-    size_t end;   /* of the bytes read */
-    struct split_mark scan; /* behind the last record seen */
-    struct split_mark cut;  /* the last place where a chunk may end */
+    size_t start;             /* of the chunk in the making, in the block */
+    size_t end;               /* of the bytes read */
+    struct split_mark scan;   /* behind the last record seen */
+    struct split_mark cut;    /* the last place where a chunk may end */
     struct split_state state; /* of the record behind scan */
-    uint64_t file_records;  /* of this file, up to scan */
-    bool at_start;          /* the BOM and the header come next */
-    bool final;             /* the input was read to its end */
-    bool passing;           /* over the rest of a record that is too large */
-    int64_t give_up;        /* when a batch waits no longer for more records; 0: none waits */
+    uint64_t file_records;    /* of this file, up to scan */
+    bool at_start;            /* the BOM and the header come next */
+    bool final;               /* the input was read to its end */
+    bool passing;             /* over the rest of a record that is too large */
+    int64_t give_up;          /* when a batch waits no longer for more records; 0: none waits */
 
     /* Of the chunk in the making. */
     uint64_t next_record, next_line, next_offset;
     uint64_t sequence;
-    bool ended; /* no chunk comes any more */
+    uint64_t bytes; /* read of all inputs */
+    bool ended;     /* no chunk comes any more */
     bool stopped;
 
     struct chunk *waiting; /* cut, and to be given out next */

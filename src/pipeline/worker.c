@@ -17,7 +17,7 @@
 #include "pipeline/results.h"
 
 #define FLUSH_BYTES ((size_t)128 << 10)
-#define FLUSH_NS 50000000
+#define FLUSH_NS    50000000
 
 /* Exit statuses, for whoever looks at the process from outside. */
 enum { EXIT_FINE = 0, EXIT_LOST_PARENT = 111, EXIT_PROTOCOL = 112 };
@@ -44,8 +44,10 @@ struct worker_batch {
 
 struct worker {
     struct frame_reader in;
-    struct arena job_arena; /* dialects, fixed columns */
+    struct arena job_arena; /* what the script is told at its start */
+    struct arena run_arena; /* the output's dialect and columns */
     struct spec spec;
+    bool has_job;
     const struct script_function *functions;
     size_t functions_n;
     struct script *script;
@@ -58,6 +60,7 @@ struct worker {
     struct arena arena; /* of the call in hand */
     struct worker_batch batch;
     uint64_t sequence;
+    int64_t began;   /* the chunk, by the exact clock */
     int64_t flushed; /* when, by the coarse clock */
 };
 
@@ -103,7 +106,8 @@ static void flush_results(struct worker *w)
 {
     struct slice frame;
     err why = {0};
-    if (tm_results_end(&w->results, &frame, &why) != TIDEMILL_OK)
+    uint64_t spent = (uint64_t)(clock_now() - w->began);
+    if (tm_results_end(&w->results, spent, &frame, &why) != TIDEMILL_OK)
         give_up(&why);
     send_bytes(frame);
     w->flushed = clock_coarse();
@@ -174,8 +178,8 @@ static void call_batch(struct worker *w)
     if (b->n == 0)
         return;
     tm_results_call(&w->results, b->members, b->n);
-    enum script_outcome outcome =
-        tm_script_batch(w->script, b->records, b->n, &b->place, b->outcomes, &b->current, &why);
+    enum script_outcome outcome = tm_script_batch(w->script, b->records, b->n, &b->place,
+                                                  b->outcomes, &b->current, &why);
     for (uint32_t i = 0; i < b->n; i++)
         kept += b->outcomes[i] == SCRIPT_KEPT;
     b->n = 0;
@@ -252,6 +256,7 @@ static void handle_chunk(struct worker *w, struct cursor *c)
     uint32_t number = 0;
     w->sequence = chunk.sequence;
     w->in_chunk = true;
+    w->began = clock_now();
     w->flushed = clock_coarse();
     tm_results_begin(&w->results, chunk.sequence, 0);
     while (c->n) {
@@ -314,10 +319,10 @@ static void handle_columns(struct worker *w, struct cursor *c)
 {
     uint32_t n;
     struct slice *names;
-    if (!tm_protocol_get_names(c, &w->job_arena, &n, &names))
+    if (!tm_protocol_get_names(c, &w->run_arena, &n, &names))
         give_up_text("the worker got broken columns");
     for (uint32_t i = 0; i < n; i++) {
-        names[i] = tm_arena_copy(&w->job_arena, names[i]);
+        names[i] = tm_arena_copy(&w->run_arena, names[i]);
         if (!names[i].p)
             give_up_text("out of memory for the output's columns");
     }
@@ -344,13 +349,24 @@ static void make_batch(struct worker *w, uint64_t n)
         give_up_text("out of memory for transform.batch");
 }
 
-static void make_output(struct worker *w, struct slice format)
+static void release_output(struct worker *w)
+{
+    if (!w->writer)
+        return;
+    tm_results_release(&w->results);
+    w->output->writer_free(w->writer);
+    w->writer = NULL;
+    tm_arena_reset(&w->run_arena);
+}
+
+static void handle_run(struct worker *w, struct cursor *c)
 {
     err why = {0};
-    w->output = tm_format_find(format);
-    if (!w->output || !w->output->write)
+    release_output(w);
+    w->output = tm_format_find(tm_cursor_bytes(c));
+    if (c->bad || !w->output || !w->output->write)
         give_up_text("the worker got an unknown output format");
-    if (tm_dialect_output(&w->spec, w->output, &w->job_arena, &w->dialect, &why))
+    if (tm_dialect_output(&w->spec, w->output, &w->run_arena, &w->dialect, &why))
         give_up(&why);
     w->writer = w->output->writer_new(&w->dialect);
     if (!w->writer)
@@ -399,21 +415,22 @@ static void handle_job(struct worker *w, struct cursor *c)
 {
     struct protocol_job job;
     err why = {0};
-    if (w->output)
+    if (w->has_job)
         give_up_text("the worker got a second job");
+    w->has_job = true;
     if (tm_spec_init(&w->spec) != TIDEMILL_OK)
         give_up_text("out of memory for the job");
     if (tm_protocol_get_job(c, &job, &w->spec, &why) != TIDEMILL_OK)
         give_up(&why);
-    make_output(w, job.output_format);
     if (w->spec.values.transform.batch)
         make_batch(w, w->spec.values.transform.batch);
     make_script(w, &job);
 }
 
 /* A normal end: teardown, and everything is given back, so that leak checkers have a say. */
-static void handle_end(struct worker *w)
+static void handle_end(struct worker *w, struct cursor *c)
 {
+    (void)c;
     err why = {0};
     int status = tm_script_teardown(w->script, &why);
     tm_script_free(w->script);
@@ -425,11 +442,10 @@ static void release(struct worker *w)
 {
     tm_script_free(w->script);
     close_file(w);
-    if (w->output) {
-        tm_results_release(&w->results);
-        w->output->writer_free(w->writer);
+    release_output(w);
+    tm_arena_release(&w->run_arena);
+    if (w->has_job)
         tm_spec_release(&w->spec);
-    }
     free(w->batch.records);
     free(w->batch.members);
     free(w->batch.outcomes);
@@ -438,31 +454,28 @@ static void release(struct worker *w)
     tm_frame_reader_release(&w->in);
 }
 
+/* What a frame needs to have come before it, and who takes it. */
+enum { NEEDS_NOTHING, NEEDS_JOB, NEEDS_RUN };
+
+static const struct {
+    void (*handle)(struct worker *w, struct cursor *c);
+    int needs;
+} frames[] = {
+    [FRAME_JOB] = {handle_job, NEEDS_NOTHING}, [FRAME_RUN] = {handle_run, NEEDS_JOB},
+    [FRAME_FILE] = {handle_file, NEEDS_RUN},   [FRAME_COLUMNS] = {handle_columns, NEEDS_RUN},
+    [FRAME_CHUNK] = {handle_chunk, NEEDS_RUN}, [FRAME_END] = {handle_end, NEEDS_JOB},
+};
+
 /* One frame; false after the last. */
 static bool handle(struct worker *w, const struct frame *f)
 {
     struct cursor c = {f->payload.p, f->payload.n, false};
-    if (f->type != FRAME_JOB && !w->output)
-        give_up_text("the worker got no job");
-    switch (f->type) {
-    case FRAME_JOB:
-        handle_job(w, &c);
-        return true;
-    case FRAME_FILE:
-        handle_file(w, &c);
-        return true;
-    case FRAME_COLUMNS:
-        handle_columns(w, &c);
-        return true;
-    case FRAME_CHUNK:
-        handle_chunk(w, &c);
-        return true;
-    case FRAME_END:
-        handle_end(w);
-        return false;
-    default:
+    if (f->type >= sizeof frames / sizeof *frames || !frames[f->type].handle)
         give_up_text("the worker got an unknown frame");
-    }
+    if (frames[f->type].needs > (w->writer ? NEEDS_RUN : w->has_job ? NEEDS_JOB : NEEDS_NOTHING))
+        give_up_text("the worker got a frame before its time");
+    frames[f->type].handle(w, &c);
+    return f->type != FRAME_END;
 }
 
 int tm_worker_main(const struct script_function *functions, size_t functions_n)

@@ -1,0 +1,59 @@
+/*
+ * From a job's options to the dialect of a format: the same in the parent and in its workers.
+ */
+#include "pipeline/protocol.h"
+
+/* Borrowed names as slices; NULL when memory is out. */
+static struct slice *slices(struct arena *arena, char *const *items, size_t n)
+{
+    struct slice *out = arena_alloc(arena, n * sizeof *out);
+    for (size_t i = 0; out && i < n; i++)
+        out[i] = slice_of(items[i]);
+    return out;
+}
+
+/* A one-byte option: `byte` when it was not given, '\0' for "". */
+static char byte_of(const char *option, char byte)
+{
+    return option ? option[0] : byte;
+}
+
+int tm_dialect_input(const struct spec *spec, const struct format *f, struct arena *arena,
+                     struct input_dialect *out, err *e)
+{
+    const struct spec_values *v = &spec->values;
+    const struct spec_types *types = &v->input.types;
+    (void)f;
+    *out = (struct input_dialect){
+        .delimiter = byte_of(v->input.delimiter, ','),
+        .quote = byte_of(v->input.quote, '"'),
+        .header = v->input.header,
+        .comment = slice_of(v->input.comment),
+        .ragged = (enum ragged)v->input.ragged,
+        .duplicates = (enum duplicates)v->input.duplicates,
+        .lazy_quotes = v->input.lazy_quotes,
+        .types = {types->all_text, (uint32_t)types->n, slices(arena, types->names, types->n),
+                  types->text},
+        .max_depth = NODE_DEPTH_MAX,
+    };
+    return out->types.names ? TIDEMILL_OK : tm_err_memory(e, "the input's dialect");
+}
+
+int tm_dialect_output(const struct spec *spec, const struct format *f, struct arena *arena,
+                      struct output_dialect *out, err *e)
+{
+    const struct spec_values *v = &spec->values;
+    (void)f;
+    *out = (struct output_dialect){
+        /* Where nothing else is said, the output is written as the input was read. */
+        .delimiter = byte_of(v->output.delimiter, byte_of(v->input.delimiter, ',')),
+        .quote = byte_of(v->output.quote, byte_of(v->input.quote, '"')),
+        .header = v->output.header,
+        .extra = (enum extra)v->output.extra,
+        .missing = (enum missing)v->output.missing,
+        .nested = (enum nested)v->output.nested,
+        .columns_n = (uint32_t)v->output.columns.n,
+        .columns = slices(arena, v->output.columns.items, v->output.columns.n),
+    };
+    return out->columns ? TIDEMILL_OK : tm_err_memory(e, "the output's dialect");
+}

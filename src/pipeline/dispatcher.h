@@ -1,0 +1,32 @@
+/*
+ * The dispatcher: cuts chunks when somebody can take them, and decides who does. Chunks are large
+ * where records are cheap and small where they are dear or few, so that nobody idles while another
+ * has a queue; workers are forked when there is work for them.
+ */
+#ifndef TM_PIPELINE_DISPATCHER_H
+#define TM_PIPELINE_DISPATCHER_H
+
+#include "pipeline/merger.h"
+#include "pipeline/pool.h"
+#include "pipeline/splitter.h"
+
+struct dispatcher {
+    struct splitter *splitter;
+    struct pool *pool;
+    struct merger *merger;
+    size_t target;    /* bytes of the next chunk */
+    bool wants_input; /* the source had nothing when somebody could have taken it */
+    bool done;        /* all input is cut */
+    int64_t recheck;  /* when another worker may be forked; 0: nothing waits for that */
+};
+
+void tm_dispatcher_init(struct dispatcher *d, struct splitter *splitter, struct pool *pool,
+                        struct merger *merger);
+
+/*
+ * Cut and hand out as much as goes without waiting. *more: call again before you wait. Errors are
+ * those of starting workers and of memory; the input's own travel as chunks.
+ */
+int tm_dispatcher_feed(struct dispatcher *d, bool *more, err *e);
+
+#endif

@@ -1,0 +1,307 @@
+/*
+ * Workers' lives and what they are told.
+ */
+#include "pipeline/pool.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "pipeline/fdio.h"
+
+#define PIPE_SIZE ((size_t)256 << 10)
+/* Beyond what limits.result_size lets through: rows of other records, what was printed, headers. */
+#define FRAME_SLACK ((uint64_t)16 << 20)
+
+static size_t frame_max(const struct spec *spec)
+{
+    uint64_t result = spec->values.limits.result_size;
+    if (result > (UINT32_MAX - FRAME_SLACK) / 2)
+        return UINT32_MAX;
+    return (size_t)(2 * result + FRAME_SLACK);
+}
+
+int tm_pool_init(struct pool *p, const struct plan *plan, err *e)
+{
+    *p = (struct pool){.plan = plan};
+    p->workers = calloc(plan->workers, sizeof *p->workers);
+    if (!p->workers)
+        return tm_err_memory(e, "the workers");
+    for (uint32_t i = 0; i < plan->workers; i++) {
+        struct worker_handle *w = &p->workers[i];
+        w->number = i + 1;
+        tm_process_init(&w->process);
+        w->in.fd = w->out.fd = -1;
+    }
+    return TIDEMILL_OK;
+}
+
+void tm_pool_stop(struct pool *p, struct worker_handle *w, struct loop *loop, int *status)
+{
+    *status = -1;
+    if (w->state == WORKER_NONE)
+        return;
+    if (loop) {
+        tm_loop_forget(loop, &w->in);
+        tm_loop_forget(loop, &w->out);
+    }
+    if (w->state != WORKER_ENDED)
+        tm_process_kill(&w->process);
+    tm_process_wait(&w->process, status);
+    tm_link_release(&w->link);
+    tm_frame_reader_release(&w->reader);
+    w->in.fd = w->out.fd = -1;
+    w->state = WORKER_NONE;
+    w->gone = false;
+    p->started--;
+}
+
+void tm_pool_release(struct pool *p)
+{
+    int status;
+    for (uint32_t i = 0; p->workers && i < p->plan->workers; i++)
+        tm_pool_stop(p, &p->workers[i], NULL, &status);
+    free(p->workers);
+    *p = (struct pool){0};
+}
+
+static int send_job(struct pool *p, struct worker_handle *w, err *e)
+{
+    const struct plan *plan = p->plan;
+    struct protocol_job job = {
+        .worker = w->number,
+        .check = p->check,
+        .form = plan->form,
+        .script = plan->script,
+        .chunk_name = slice_of(plan->chunk_name),
+        .folder = slice_of(plan->folder),
+        .first_line = plan->first_line,
+    };
+    struct buf b;
+    tm_buf_init(&b);
+    size_t begin = tm_frame_begin(&b, FRAME_JOB);
+    tm_protocol_put_job(&b, &job, plan->spec);
+    if (!tm_frame_end(&b, begin, 0))
+        b.failed = true;
+    return tm_link_put(&w->link, &b, (struct slice){0}, e);
+}
+
+int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
+{
+    const struct plan *plan = p->plan;
+    struct process_config config = {
+        .exec = plan->spec->values.isolation == ISOLATION_EXEC,
+        .log_fd = plan->log_fd,
+        .pipe_size = PIPE_SIZE,
+        .functions = plan->functions,
+        .functions_n = plan->functions_n,
+    };
+    int status = tm_process_start(&w->process, &config, e);
+    if (status != TIDEMILL_OK)
+        return status;
+    w->state = WORKER_STARTING;
+    w->told_run = w->told_columns = w->gone = false;
+    w->told_file = 0;
+    w->began = clock_now();
+    w->in = (struct watch){.fd = w->process.in};
+    w->out = (struct watch){.fd = w->process.out};
+    tm_frame_reader_init(&w->reader, frame_max(plan->spec));
+    if (++p->started > p->peak)
+        p->peak = p->started;
+    return send_job(p, w, e);
+}
+
+void tm_pool_attach(struct pool *p)
+{
+    p->busy = true;
+    p->peak = p->started;
+    for (uint32_t i = 0; i < p->plan->workers; i++) {
+        struct worker_handle *w = &p->workers[i];
+        w->told_run = w->told_columns = false;
+        w->told_file = 0;
+        w->hand_n = 0;
+    }
+}
+
+void tm_pool_detach(struct pool *p, struct loop *loop)
+{
+    p->busy = false;
+    for (uint32_t i = 0; i < p->plan->workers; i++) {
+        struct worker_handle *w = &p->workers[i];
+        int in = w->in.fd, out = w->out.fd;
+        tm_loop_forget(loop, &w->in);
+        tm_loop_forget(loop, &w->out);
+        w->in.fd = in;
+        w->out.fd = out;
+    }
+}
+
+/* ---- Messages ---- */
+
+static void put_run(struct buf *b, const struct format *output)
+{
+    size_t begin = tm_frame_begin(b, FRAME_RUN);
+    tm_buf_bytes(b, slice_of(output->name));
+    if (!tm_frame_end(b, begin, 0))
+        b->failed = true;
+}
+
+static void put_columns(struct buf *b, const struct output *output)
+{
+    size_t begin = tm_frame_begin(b, FRAME_COLUMNS);
+    tm_protocol_put_names(b, output->n, output->names);
+    if (!tm_frame_end(b, begin, 0))
+        b->failed = true;
+}
+
+int tm_pool_send(struct worker_handle *w, struct chunk *c, const struct output *output, err *e)
+{
+    const struct input_file *file = c->file;
+    struct protocol_chunk chunk = {.sequence = c->sequence,
+                                   .file = file->id,
+                                   .first_record = c->first_record,
+                                   .first_line = c->first_line,
+                                   .records = c->records,
+                                   .last = c->last};
+    /* Columns that output.columns names are known to the worker from its job. */
+    bool fixed = output->format->has_columns && output->fixed && !output->dialect.columns_n;
+    struct buf b;
+    tm_buf_init(&b);
+    if (!w->told_run)
+        put_run(&b, output->format);
+    if (fixed && !w->told_columns)
+        put_columns(&b, output);
+    if (w->told_file != file->id)
+        tm_protocol_put_file(&b, file->id, slice_of(file->name), slice_of(file->format->name),
+                             file->columns);
+    if (!tm_protocol_put_chunk(&b, &chunk, c->n))
+        b.failed = true;
+    int status = tm_link_put(&w->link, &b, (struct slice){c->p, c->n}, e);
+    if (status != TIDEMILL_OK)
+        return status;
+    w->told_run = true;
+    w->told_columns = w->told_columns || fixed;
+    w->told_file = file->id;
+    c->worker = w;
+    c->sent = clock_now();
+    if (w->hand_n == 0)
+        w->began = c->sent;
+    w->hand[w->hand_n++] = c;
+    return TIDEMILL_OK;
+}
+
+int tm_pool_send_end(struct worker_handle *w, err *e)
+{
+    struct buf b;
+    tm_buf_init(&b);
+    if (!tm_frame_end(&b, tm_frame_begin(&b, FRAME_END), 0))
+        b.failed = true;
+    w->state = WORKER_ENDING;
+    return tm_link_put(&w->link, &b, (struct slice){0}, e);
+}
+
+int tm_pool_answer(struct worker_handle *w, const struct frame *f, err *e)
+{
+    struct cursor c = {f->payload.p, f->payload.n, false};
+    if (f->type == FRAME_READY && w->state == WORKER_STARTING) {
+        w->state = WORKER_READY;
+        w->began = clock_now();
+        return TIDEMILL_OK;
+    }
+    if (f->type != FRAME_FAILED && !(f->type == FRAME_DONE && w->state == WORKER_ENDING))
+        return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u sent a frame that makes no sense",
+                          w->number);
+    int status = (int)tm_cursor_u32(&c);
+    struct slice message = tm_cursor_bytes(&c);
+    if (c.bad || (f->type == FRAME_FAILED && status == TIDEMILL_OK))
+        return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u sent a broken frame", w->number);
+    w->state = WORKER_ENDED;
+    return status == TIDEMILL_OK ? TIDEMILL_OK : tm_err_text(e, status, message);
+}
+
+/* ---- The end without a loop ---- */
+
+static void pass_log(const struct frame *f, tm_pool_log *log, void *context)
+{
+    struct cursor c = {f->payload.p, f->payload.n, false};
+    uint8_t level = tm_cursor_u8(&c);
+    struct slice text = tm_cursor_bytes(&c);
+    if (log && !c.bad)
+        log(context, level, text);
+}
+
+/* Write and read what goes; false when the worker is gone. */
+static bool exchange(struct worker_handle *w)
+{
+    bool write = link_waiting(&w->link);
+    struct pollfd fds[2] = {{w->process.out, POLLIN, 0}, {w->process.in, POLLOUT, 0}};
+    poll(fds, write ? 2 : 1, -1);
+    if (write && tm_link_flush(&w->link, w->process.in) < 0)
+        tm_link_release(&w->link);
+    enum frame_fill fill = tm_frame_fill(&w->reader, w->process.out);
+    return fill != FILL_END && fill != FILL_ERROR;
+}
+
+/* Frames of a worker until it has come to this state, or has ended. */
+static int hear_out(struct worker_handle *w, enum worker_state state, tm_pool_log *log,
+                    void *context, err *e)
+{
+    struct frame f;
+    bool alive = true;
+    while (w->state < state) {
+        enum frame_next next = tm_frame_next(&w->reader, &f);
+        if (next == FRAME_BAD || (next == FRAME_WAIT && !alive))
+            return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u died while it %s", w->number,
+                              state == WORKER_READY ? "started" : "ended");
+        if (next == FRAME_WAIT) {
+            alive = exchange(w);
+        } else if (f.type == FRAME_LOG) {
+            pass_log(&f, log, context);
+        } else {
+            int status = tm_pool_answer(w, &f, e);
+            if (status != TIDEMILL_OK)
+                return status;
+        }
+    }
+    return TIDEMILL_OK;
+}
+
+int tm_pool_check(struct pool *p, tm_pool_log *log, void *context, err *e)
+{
+    struct worker_handle *w = &p->workers[0];
+    struct sigpipe_guard guard;
+    int ignored;
+    p->check = true;
+    int status = tm_pool_start(p, w, e);
+    if (status != TIDEMILL_OK)
+        return status;
+    tm_sigpipe_enter(&guard);
+    status = hear_out(w, WORKER_READY, log, context, e);
+    tm_pool_stop(p, w, NULL, &ignored);
+    tm_sigpipe_leave(&guard);
+    return status;
+}
+
+int tm_pool_end(struct pool *p, tm_pool_log *log, void *context, err *e)
+{
+    struct sigpipe_guard guard;
+    int result = TIDEMILL_OK, ignored;
+    tm_sigpipe_enter(&guard);
+    /* All are told first, so that teardowns run side by side. */
+    for (uint32_t i = 0; i < p->plan->workers; i++)
+        if (p->workers[i].state == WORKER_STARTING || p->workers[i].state == WORKER_READY)
+            if (tm_pool_send_end(&p->workers[i], e) == TIDEMILL_OK)
+                tm_link_flush(&p->workers[i].link, p->workers[i].process.in);
+    for (uint32_t i = 0; i < p->plan->workers; i++) {
+        struct worker_handle *w = &p->workers[i];
+        if (w->state == WORKER_NONE)
+            continue;
+        int status = hear_out(w, WORKER_ENDED, log, context, result == TIDEMILL_OK ? e : NULL);
+        if (result == TIDEMILL_OK)
+            result = status;
+        tm_pool_stop(p, w, NULL, &ignored);
+    }
+    tm_sigpipe_leave(&guard);
+    return result;
+}

@@ -1,0 +1,80 @@
+/*
+ * The pool: the worker processes of a job and what each has in hand. It lives for one run or for
+ * many; while a run goes on, that run's loop polls the workers.
+ */
+#ifndef TM_PIPELINE_POOL_H
+#define TM_PIPELINE_POOL_H
+
+#include "pipeline/chunk.h"
+#include "pipeline/frame.h"
+#include "pipeline/link.h"
+#include "pipeline/loop.h"
+#include "pipeline/output.h"
+#include "pipeline/plan.h"
+#include "pipeline/process.h"
+
+enum worker_state {
+    WORKER_NONE,     /* no process */
+    WORKER_STARTING, /* told its job */
+    WORKER_READY,
+    WORKER_ENDING, /* told to end */
+    WORKER_ENDED,  /* has said how its teardown went */
+};
+
+/* One works while the other waits in the pipe. */
+#define HAND_MAX 2
+
+struct worker_handle {
+    uint32_t number; /* 1-based */
+    enum worker_state state;
+    struct process process;
+    struct watch in, out;
+    struct frame_reader reader;
+    struct link link;
+    struct chunk *hand[HAND_MAX]; /* oldest first; the merger's */
+    uint32_t hand_n;
+    bool told_run, told_columns;
+    uint32_t told_file;
+    int64_t began; /* when it could begin the oldest chunk in hand */
+    bool gone;     /* its results have ended; what is in the reader may still count */
+};
+
+struct pool {
+    const struct plan *plan;
+    struct worker_handle *workers; /* plan->workers of them */
+    uint32_t started;              /* workers with a process */
+    uint32_t peak;                 /* `started` at its highest */
+    bool busy;                     /* a run uses it */
+    bool check;                    /* workers only compile the script */
+};
+
+int tm_pool_init(struct pool *p, const struct plan *plan, err *e);
+/* Let one worker compile the script and say what it thinks of it. `log` may be NULL. */
+typedef void tm_pool_log(void *context, int level, struct slice text);
+int tm_pool_check(struct pool *p, tm_pool_log *log, void *context, err *e);
+/* Whatever still lives is killed and reaped. */
+void tm_pool_release(struct pool *p);
+
+/* Start a process for this worker and tell it its job. */
+int tm_pool_start(struct pool *p, struct worker_handle *w, err *e);
+/* Kill and reap; *status is as waitpid gives it, or -1. Chunks in hand stay listed. */
+void tm_pool_stop(struct pool *p, struct worker_handle *w, struct loop *loop, int *status);
+
+/* A run begins or ends: who was told what is forgotten; descriptors leave the loop. */
+void tm_pool_attach(struct pool *p);
+void tm_pool_detach(struct pool *p, struct loop *loop);
+
+/* Queue a chunk and whatever the worker has to know before it: run, columns, file. */
+int tm_pool_send(struct worker_handle *w, struct chunk *c, const struct output *output, err *e);
+int tm_pool_send_end(struct worker_handle *w, err *e);
+
+/*
+ * End all workers normally and wait for them, without a loop. The first teardown error is in err;
+ * messages printed by teardown go to `log`, which may be NULL.
+ */
+int tm_pool_end(struct pool *p, tm_pool_log *log, void *context, err *e);
+
+/* READY, FAILED and DONE frames: the state moves on. E_SCRIPT and others: what the worker says. */
+int tm_pool_answer(struct worker_handle *w, const struct frame *f, err *e);
+
+#endif
