@@ -42,8 +42,9 @@ static void lj_emit_table(lua_State *L, int index)
 
 static _Noreturn void lj_refuse(lua_State *L, int index, const char *what)
 {
+    const char *type = lua_islightuserdata(L, index) ? "null" : luaL_typename(L, index);
     tm_lj_fail(L, "%s %s%s: a record, true, nil or a sequence of records is expected", what,
-               lua_isnil(L, index) ? "" : "a ", luaL_typename(L, index));
+               lua_isnil(L, index) || lua_islightuserdata(L, index) ? "" : "a ", type);
 }
 
 static void lj_emit_value(lua_State *L, int index, const char *what, bool sequence);

@@ -167,15 +167,31 @@ static bool is_cell_number(const struct token *t)
     return t->kind == TOKEN_TEXT && tm_number_cell(t->text, &i, &d) != NUMBER_NONE;
 }
 
-/* May an operand begin right behind `t`, or end right before it, for the comparison to see it whole? */
-static bool ends_operand(const struct token *t)
+/* Is `t` a sign that binds its neighbours closer than a comparison does? */
+static bool binds(const struct token *t)
 {
-    static const char *const inside[] = {".", ":", "..", "+", "-", "*", "/", "//",
-                                         "%", "^", "#",  "&", "|", "[", "(", "not"};
-    for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
-        if (is(t, inside[i]))
+    static const char *const signs[] = {".", ":", "..", "+", "-", "*", "/",  "//",
+                                        "%", "^", "#",  "&", "|", "~", "not"};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+        if (is(t, signs[i]))
+            return true;
+    return false;
+}
+
+/* Does `t` go on with what stands before it: a call, an index, a method? */
+static bool continues(const struct token *t)
+{
+    return binds(t) || t->kind == TOKEN_TEXT || is(t, "(") || is(t, "[") || is(t, "{");
+}
+
+/* Is `t` what a string literal behind it is the argument of: f"1"? */
+static bool calls(const struct token *t)
+{
+    static const char *const keywords[] = {"and", "or", "return", "if", "elseif", "while", "until"};
+    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
+        if (is(t, keywords[i]))
             return false;
-    return t->kind != TOKEN_TEXT;
+    return t->kind == TOKEN_NAME || t->kind == TOKEN_TEXT || is(t, ")") || is(t, "]");
 }
 
 /*
@@ -216,12 +232,11 @@ static void look(const struct lexer *l, const struct script_config *c,
     unsigned n;
     /* t[0] follows; FIELD == "1" */
     if (is_cell_number(&t[1]) && is_comparison(&t[2]) && (field = field_at(l, 3, &n)) &&
-        !is(&t[0], "..") && !is(&t[0], ":") && ends_operand(&t[3 + n]))
+        !continues(&t[0]) && !binds(&t[3 + n]))
         warn(c, host, field, &t[2], &t[1]);
     /* "1" == FIELD */
-    if (!(field = field_at(l, 1, &n)) || !ends_operand(&t[0]) || 1 + n + 1 >= WINDOW)
-        return;
-    if (is_comparison(&t[1 + n]) && is_cell_number(&t[2 + n]))
+    if ((field = field_at(l, 1, &n)) && !continues(&t[0]) && is_comparison(&t[1 + n]) &&
+        is_cell_number(&t[2 + n]) && !binds(&t[3 + n]) && !calls(&t[3 + n]))
         warn(c, host, field, &t[1 + n], &t[2 + n]);
 }
 

@@ -18,7 +18,7 @@ static int lj_decode(lua_State *L)
     if (status == TIDEMILL_E_MEMORY)
         tm_lj_memory(L);
     if (status)
-        tm_lj_fail(L, "%s at byte %I", e.message, (lua_Integer)where + 1);
+        tm_lj_fail(L, "invalid JSON at byte %I: %s", (lua_Integer)where + 1, e.message);
     tm_lj_push_plain(L, &value);
     tm_arena_release(arena);
     return 1;
@@ -41,9 +41,7 @@ static int lj_encode(lua_State *L)
     buf_reset(&s->scratch);
     if (tm_json_write_value(&s->scratch, &value, &e))
         tm_lj_raise(L, &e);
-    if (s->scratch.failed)
-        tm_lj_memory(L);
-    lua_pushlstring(L, s->scratch.p, s->scratch.n);
+    tm_lj_push_scratch(L);
     tm_arena_release(arena);
     return 1;
 }

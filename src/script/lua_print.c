@@ -129,14 +129,14 @@ static int lj_io_write(lua_State *L)
 {
     lj_push_output(L);
     if (is_stream(L, -1)) {
-        lua_insert(L, 1);
-        lj_write(L, 2);
-        lua_settop(L, 1);
+        lua_pop(L, 1);
+        lj_write(L, 1);
+        lj_push_output(L);
         return 1;
     }
+    lua_getfield(L, -1, "write");
     lua_insert(L, 1);
-    lua_getfield(L, 1, "write");
-    lua_insert(L, 1);
+    lua_insert(L, 2);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
     return lua_gettop(L);
 }

@@ -203,34 +203,41 @@ static struct sort_key lj_sort_key(lua_State *L, int index, lua_Integer at)
     return k;
 }
 
+/* Append the keys that an iterator gives, below which the table of keys lies. */
+static lua_Integer lj_take_keys(lua_State *L, int keys)
+{
+    lua_Integer n = 0;
+    for (;;) {
+        for (int i = 1; i <= 3; i++)
+            lua_pushvalue(L, keys + i);
+        lua_call(L, 2, 1);
+        if (lua_isnil(L, -1))
+            return n;
+        lua_pushvalue(L, -1);
+        lua_replace(L, keys + 3);
+        lua_rawseti(L, keys, ++n);
+    }
+}
+
 /* Push a table of the keys of what is at 1: all that pairs() gives. */
 static lua_Integer lj_push_keys(lua_State *L)
 {
     lua_Integer n = 0;
     lua_newtable(L);
     int keys = lua_gettop(L);
-    lua_getglobal(L, "next");
-    lua_pushvalue(L, 1);
-    lua_pushnil(L);
     if (luaL_getmetafield(L, 1, "__pairs") != LUA_TNIL) {
         lua_pushvalue(L, 1);
         lua_call(L, 1, 3);
-        lua_replace(L, keys + 3);
-        lua_replace(L, keys + 2);
-        lua_replace(L, keys + 1);
+        n = lj_take_keys(L, keys);
+        lua_settop(L, keys);
+        return n;
     }
-    for (;;) {
-        lua_pushvalue(L, keys + 1);
-        lua_pushvalue(L, keys + 2);
-        lua_pushvalue(L, keys + 3);
-        lua_call(L, 2, 1);
-        if (lua_isnil(L, -1))
-            break;
+    lua_pushnil(L);
+    while (lua_next(L, 1)) {
+        lua_pop(L, 1);
         lua_pushvalue(L, -1);
-        lua_replace(L, keys + 3);
         lua_rawseti(L, keys, ++n);
     }
-    lua_settop(L, keys);
     return n;
 }
 

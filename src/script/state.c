@@ -131,6 +131,19 @@ struct slice tm_lj_copy(lua_State *L, struct arena *arena, struct slice text)
     return copy;
 }
 
+/* Beyond this the scratch is given back once it was used. */
+static const size_t scratch_kept = (size_t)1 << 20;
+
+void tm_lj_push_scratch(lua_State *L)
+{
+    struct script *s = script_of(L);
+    if (s->scratch.failed)
+        tm_lj_memory(L);
+    lua_pushlstring(L, s->scratch.p, s->scratch.n);
+    if (s->scratch.cap > scratch_kept)
+        tm_buf_release(&s->scratch);
+}
+
 /*
  * Runs where an error was raised, still protected: makes a text of whatever was thrown. The text
  * has its position already, as Lua's error() and our tm_lj_fail() put it there.
@@ -306,6 +319,10 @@ struct script *tm_script_new(const struct script_config *c, const struct script_
         goto fail;
     if (s->ref.setup != LUA_NOREF && enter_function(s, lj_setup, 0, "setup: ", e))
         goto fail;
+    /* What these point to is the caller's again. */
+    s->config.text = s->config.params = (struct slice){NULL, 0};
+    s->config.chunk_name = s->config.folder = NULL;
+    s->config.functions = NULL;
     return s;
 fail:
     tm_script_free(s);

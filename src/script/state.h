@@ -101,6 +101,9 @@ void tm_lj_charge(lua_State *L, size_t size);
 /* A copy of the bytes in an arena, charged. */
 struct slice tm_lj_copy(lua_State *L, struct arena *arena, struct slice text);
 
+/* Push what is in the script's scratch. */
+void tm_lj_push_scratch(lua_State *L);
+
 /* Memory for the time that a function runs, in a userdata that is pushed; may be released early. */
 struct arena *tm_lj_workspace(lua_State *L);
 

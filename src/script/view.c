@@ -227,9 +227,7 @@ static int lj_tostring(lua_State *L)
     buf_reset(&s->scratch);
     if (tm_json_write_node(&s->scratch, v->node, &e))
         tm_lj_raise(L, &e);
-    if (s->scratch.failed)
-        tm_lj_memory(L);
-    lua_pushlstring(L, s->scratch.p, s->scratch.n);
+    tm_lj_push_scratch(L);
     return 1;
 }
 

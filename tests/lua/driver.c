@@ -105,19 +105,20 @@ static void set_positional(struct test *t, struct slice value)
     t->csv = t->positional = true;
 }
 
+/* Cells up to the last, behind which rest->p is NULL. */
 static struct slice take_cell(struct slice *rest)
 {
-    const char *end = memchr(rest->p, ',', rest->n);
+    const char *end = rest->n ? memchr(rest->p, ',', rest->n) : NULL;
     size_t n = end ? (size_t)(end - rest->p) : rest->n;
     struct slice cell = {rest->p, n};
-    *rest = behind(*rest, n + 1);
+    *rest = end ? (struct slice){rest->p + n + 1, rest->n - n - 1} : (struct slice){NULL, 0};
     return cell;
 }
 
 static void set_csv(struct test *t, struct slice value)
 {
     t->csv = true;
-    while (value.n && t->columns_n < COLUMNS_MAX)
+    while (value.p && t->columns_n < COLUMNS_MAX)
         t->columns[t->columns_n++] = take_cell(&value);
 }
 
@@ -231,7 +232,7 @@ static struct node *csv_record(struct run *run, struct slice text)
     struct node *n = tm_node_new(&run->arena, NODE_OBJECT, COLUMNS_MAX);
     n->source = text;
     n->columns = &run->columns;
-    for (struct slice rest = text; rest.n;) {
+    for (struct slice rest = text; rest.p;) {
         struct field *f = tm_node_append(n);
         f->source = take_cell(&rest);
         f->key = t->positional ? slice_of(numbers[n->count - 1]) : t->columns[n->count - 1];

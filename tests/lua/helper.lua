@@ -1,0 +1,1 @@
+return {double = function(x) return x * 2 end}
