@@ -3,6 +3,12 @@
  */
 #include "cli/cli.h"
 
+static void show_warning(void *context, int level, const char *text, size_t length)
+{
+    (void)context;
+    tm_say("%s%.*s", level == TIDEMILL_LOG_WARNING ? "warning: " : "", (int)length, text);
+}
+
 int tm_command_check(struct options *o)
 {
     const char *path = o->operands[0];
@@ -15,7 +21,7 @@ int tm_command_check(struct options *o)
     else if ((result = tm_job_configure(job, o)) != EXIT_DONE)
         ; /* said */
     else if (tidemill_job_open(job, &error) != TIDEMILL_OK ||
-             tidemill_job_check(job, &error) != TIDEMILL_OK)
+             tidemill_job_check(job, show_warning, NULL, &error) != TIDEMILL_OK)
         result = tm_say_problems(job, &error);
     else
         printf("%s: ok\n", path);

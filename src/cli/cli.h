@@ -77,7 +77,7 @@ int tm_exit_status(int status);
 /* Says every problem of a job, or `error` when it has none listed; returns the exit status. */
 int tm_say_problems(const tidemill_job *job, const tidemill_error *error);
 /* `word` among `names` (NULL at the end) with at most two slips, or NULL. */
-const char *tm_suggest(const char *word, const char *const *names);
+const char *tm_cli_suggest(const char *word, const char *const *names);
 
 /* ---- execute.c: a job from its options to the exit status ---- */
 

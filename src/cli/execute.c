@@ -121,7 +121,8 @@ int tm_job_execute(tidemill_job *job, const struct options *o, char **inputs, in
     bool reader_gone = false;
     int result;
 
-    if (tidemill_job_open(job, &error) != TIDEMILL_OK)
+    if (tidemill_job_log_fd(job, STDERR_FILENO, &error) != TIDEMILL_OK ||
+        tidemill_job_open(job, &error) != TIDEMILL_OK)
         return tm_say_problems(job, &error);
     result = tm_stats_open(&counts, o->stats);
     if (result != EXIT_DONE)

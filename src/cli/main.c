@@ -43,7 +43,7 @@ const struct command *tm_command_find(const char *name)
         names[n++] = c->name;
     }
     names[n] = NULL;
-    const char *meant = tm_suggest(name, names);
+    const char *meant = tm_cli_suggest(name, names);
     if (meant)
         tm_say("unknown command '%s' (did you mean '%s'?)", name, meant);
     else

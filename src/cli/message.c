@@ -74,7 +74,7 @@ static int slips(const char *a, const char *b)
     return d[n][m];
 }
 
-const char *tm_suggest(const char *word, const char *const *names)
+const char *tm_cli_suggest(const char *word, const char *const *names)
 {
     const char *nearest = NULL;
     int least = strlen(word) < 4 ? 1 : 2;

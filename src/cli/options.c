@@ -76,7 +76,7 @@ static int unknown(const struct command *command, const char *word)
     names[n] = NULL;
     if (length > 2 && word[1] == '-')
         snprintf(name, sizeof name, "%.*s", (int)length - 2, word + 2);
-    const char *meant = tm_suggest(name, names);
+    const char *meant = tm_cli_suggest(name, names);
     if (meant)
         tm_say("unknown option '%.*s' (did you mean '--%s'?)", (int)length, word, meant);
     else
