@@ -119,16 +119,12 @@ static bool get_columns(struct cursor *c, struct arena *arena, struct columns **
         if (!names[i].p)
             return false;
     }
-    struct slice flags = tm_arena_copy(arena, tm_cursor_take(c, columns->n));
     columns->names = names;
-    columns->as_text = (const uint8_t *)flags.p;
-    struct slice skipped = tm_cursor_bytes(c);
-    columns->cells = skipped.n ? (uint32_t)skipped.n : columns->n;
-    columns->skipped = NULL;
-    if (skipped.n && !(columns->skipped = (const uint8_t *)tm_arena_copy(arena, skipped).p))
+    if (!get_flags(c, arena, columns->n, &columns->as_text))
         return false;
+    columns->cells = tm_cursor_u32(c);
     *out = columns;
-    return !c->bad && flags.p;
+    return get_flags(c, arena, columns->cells, &columns->skipped);
 }
 
 bool tm_protocol_get_file(struct cursor *c, struct arena *arena, uint32_t *id, struct slice *name,

@@ -62,22 +62,26 @@ static void write_scalar(const struct job_text *t, const struct yaml_node *node,
     tm_buf_release(&text);
 }
 
+static void no_value(const struct job_text *t, const struct yaml_node *node)
+{
+    struct slice name = node->key ? tm_shown(node->key->text) : SLICE("");
+    if (node->key)
+        tm_problem_at(t, node->at, "'%.*s' has no value (write null or \"\")", (int)name.n, name.p);
+    else
+        tm_problem_at(t, node->at, "an item has no value (write null or \"\")");
+}
+
 /* At most YAML_DEPTH_MAX deep, which the reader has checked. */
 static void write_node(const struct job_text *t, const struct yaml_node *node, struct buf *out)
 {
     bool map = node->kind == YAML_MAP;
     if (node->spoilt)
         return;
-    if (node->kind == YAML_TEXT && node->style == YAML_PLAIN && node->text.n == 0) {
-        tm_problem_at(t, node->key ? node->key->at : node->at,
-                      "%s%.*s%s has no value (write null "
-                      "or \"\")",
-                      node->key ? "'" : "an item", node->key ? (int)tm_shown(node->key->text).n : 0,
-                      node->key ? node->key->text.p : "", node->key ? "'" : "");
-        return;
-    }
     if (node->kind == YAML_TEXT) {
-        write_scalar(t, node, out);
+        if (node->style == YAML_PLAIN && node->text.n == 0)
+            no_value(t, node);
+        else
+            write_scalar(t, node, out);
         return;
     }
     buf_byte(out, map ? '{' : '[');
