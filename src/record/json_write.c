@@ -73,10 +73,10 @@ static void flush(struct json_writer *w)
  */
 static void copy_span(struct json_writer *w, const char *from, const char *to)
 {
-    if (w->to != from) {
+    if (w->from != w->to && w->to != from)
         flush(w);
+    if (w->from == w->to)
         w->from = from;
-    }
     w->to = to;
 }
 
