@@ -375,7 +375,7 @@ static const struct file_row {
      "j.yaml:2:23: a bare 'Off' is ambiguous (write false, or \"Off\" for the text)\n"
      "j.yaml:2:31: a bare 'TRUE' is ambiguous (write true, or \"TRUE\" for the text)\n"
      "j.yaml:2:40: a bare '~' is ambiguous (write null, or \"~\" for the text)\n"
-     "j.yaml:2:43: 'e' has no value (write null or \"\")\n"
+     "j.yaml:2:46: 'e' has no value (write null or \"\")\n"
      "j.yaml:2:52: a bare '~' is ambiguous (write null, or \"~\" for the text)"},
     {"transform: {each: x, params: 3}\n",
      "j.yaml:1:30: expected a mapping of names to values, got text"},
