@@ -246,7 +246,8 @@ static void depth_is_limited(void **state)
             text[n++] = '[';
         for (int i = 1; i < deep; i++)
             text[n++] = ']';
-        strcpy(text + n, "}");
+        text[n++] = '}';
+        text[n] = '\0';
         err e = {0};
         size_t where = 0;
         struct node *node;
@@ -388,7 +389,7 @@ static struct value value_of(struct fixture *f, const char *json)
 static uint32_t find(const struct node *n, const char *key)
 {
     if (n->kind == NODE_ARRAY)
-        return (uint32_t)atoi(key);
+        return (uint32_t)strtoul(key, NULL, 10);
     return tm_node_find(n, slice_of(key), 0);
 }
 
@@ -479,7 +480,7 @@ static void edits_keep_the_rest(void **state)
     for (size_t i = 0; i < LENGTH(edits); i++) {
         struct node *record = read_text(f, edits[i].text), *n = record;
         char steps[200];
-        strcpy(steps, edits[i].edits);
+        snprintf(steps, sizeof steps, "%s", edits[i].edits);
         for (char *rest = NULL, *step = strtok_r(steps, ";", &rest); step;
              step = strtok_r(NULL, ";", &rest))
             n = edit(f, n, step);
