@@ -26,7 +26,10 @@ static unsigned next(void)
 static void fill(char *p, size_t n, const char *few, size_t few_n)
 {
     for (size_t i = 0; i < n; i++)
-        p[i] = next() % 24 ? "etaoinshrdlu"[next() % 12] : few[next() % few_n];
+        if (next() % 24)
+            p[i] = "etaoinshrdlu"[next() % 12];
+        else
+            p[i] = few[next() % few_n];
 }
 
 static void special_bytes_are_found(void **state)
