@@ -208,8 +208,8 @@ static int lj_batch(lua_State *L)
     if (lua_istable(L, 1))
         lj_check_entries(L, 1, call->n);
     else
-        tm_lj_fail(L, "batch returned a %s: an array with a result for each record is expected",
-                   luaL_typename(L, 1));
+        tm_lj_fail(L, "batch returned %s%s: an array with a result for each record is expected",
+                   lua_isnil(L, 1) ? "" : "a ", luaL_typename(L, 1));
     lj_take_entries(L, 1);
     return 0;
 }

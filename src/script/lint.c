@@ -42,7 +42,9 @@ static bool is_name(char c)
 
 static char peek(const struct lexer *l, size_t ahead)
 {
-    return (size_t)(l->end - l->p) > ahead ? l->p[ahead] : '\0';
+    if ((size_t)(l->end - l->p) <= ahead)
+        return '\0';
+    return l->p[ahead];
 }
 
 /* Pass `n` bytes, counting lines. */

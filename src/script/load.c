@@ -112,42 +112,41 @@ static _Noreturn void lj_refuse(lua_State *L, const struct script *s, const char
     __builtin_unreachable();
 }
 
-static void lj_check_key(lua_State *L, const struct script *s)
+/* The key `name` of the table on top is no function that a script has. */
+static _Noreturn void lj_refuse_key(lua_State *L, const struct script *s, const char *name)
 {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-    if (!name || !known_name(name)) {
+    if (!known_name(name)) {
         lua_pushfstring(L,
                         "unknown key '%s' in the table that the script returned: it may hold "
                         "setup, record, batch and teardown",
-                        luaL_tolstring(L, -2, NULL));
+                        name);
         lj_refuse(L, s, lua_tostring(L, -1));
     }
-    if (!lua_isfunction(L, -1)) {
-        lua_pushfstring(L, "'%s' in the table that the script returned must be a function, got %s",
-                        name, luaL_typename(L, -1));
-        lj_refuse(L, s, lua_tostring(L, -1));
-    }
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
+    lua_pushfstring(L, "'%s' in the table that the script returned must be a function, got a %s",
+                    name, luaL_typename(L, -1));
+    lj_refuse(L, s, lua_tostring(L, -1));
 }
 
-/* Check every key of the table on top; the message must not depend on their order. */
+/* Check every key of the table on top. The message must not depend on their order. */
 static void lj_check_keys(lua_State *L, const struct script *s)
 {
-    const char *worst = NULL;
+    const char *first = NULL;
     lua_pushnil(L);
     while (lua_next(L, -2)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-        if (!name)
-            lj_check_key(L, s);
-        if ((!known_name(name) || !lua_isfunction(L, -1)) && (!worst || strcmp(name, worst) < 0))
-            worst = name;
+        if (lua_type(L, -2) != LUA_TSTRING)
+            lj_refuse(L, s,
+                      "the script returned a table with keys that are no names: it must "
+                      "return a function, or a table of functions");
+        const char *name = lua_tostring(L, -2);
+        bool fits = known_name(name) && lua_isfunction(L, -1);
+        if (!fits && (!first || strcmp(name, first) < 0))
+            first = name;
         lua_pop(L, 1);
     }
-    if (worst) {
-        lua_pushstring(L, worst);
-        lua_pushvalue(L, -1);
-        lua_rawget(L, -3);
-        lj_check_key(L, s);
-    }
+    if (first)
+        lj_refuse_key(L, s, first);
 }
 
 /* A reference to function `name` of the table on top, or LUA_NOREF. */
