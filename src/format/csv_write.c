@@ -74,7 +74,9 @@ int tm_csv_fix_columns(struct writer *w, uint32_t n, const struct slice *names)
 bool tm_csv_is_special(const struct output_dialect *d, struct slice text)
 {
     const char *p = text.n ? text.p : "", *end = p + text.n;
-    char quote = d->quote == '\0' ? '\n' : d->quote;
+    char quote = '\n'; /* is looked for anyway */
+    if (d->quote != '\0')
+        quote = d->quote;
 #if defined(__SSE2__) && !defined(TM_PORTABLE)
     for (; end - p >= 16; p += 16) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);

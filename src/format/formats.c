@@ -28,7 +28,9 @@ const struct format *tm_format_find(struct slice name)
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return c;
 }
 
 /* In any case, as "ORDERS.CSV" is common; the name before the extension must not be empty. */

@@ -93,7 +93,8 @@ static void read_all(const struct input_dialect *d, struct slice input, struct b
             if (d->header)
                 goto next;
         }
-        if (verdict == SPLIT_SKIP && !r) {
+        if (!columns) {
+            assert_int_equal(verdict, SPLIT_SKIP);
             tm_buf_printf(out, "S\n");
             goto next;
         }
