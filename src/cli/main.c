@@ -52,15 +52,22 @@ const struct command *tm_command_find(const char *name)
 }
 
 /*
- * A file opened later must not become standard input, output or error. A closed one is held open
- * so that using it fails (EBADF), but for standard error: who closed it wants to see nothing.
+ * A file opened later must not become standard input, output or error. A closed one of these is
+ * held by a descriptor whose use fails with EBADF as before (O_PATH in open(2); of a regular file,
+ * as the library looks at the kind). But who closed standard error wants to see nothing.
  */
 static int hold_standard_descriptors(void)
 {
-    static const int modes[] = {O_WRONLY, O_RDONLY, O_WRONLY};
-    for (int fd = 0; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        int held = fd == STDERR_FILENO ? open("/dev/null", O_WRONLY)
+                                       : open("/proc/self/exe", O_PATH);
+        if (held < 0)
+            held = open("/", O_PATH);
+        if (held != fd)
             return EXIT_FAILED;
+    }
     return EXIT_DONE;
 }
 
@@ -80,7 +87,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 static int close_streams(int result)
 {
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        tm_say("cannot write to standard output: %s", strerror(errno));
+        tm_say("cannot write standard output: %s", strerror(errno));
         result = result == EXIT_DONE ? EXIT_FAILED : result;
     }
     if (ferror(stderr) && result == EXIT_DONE)
