@@ -80,23 +80,23 @@ static void check_quarantine(struct spec *s)
 /* The delimiter and quote in force: those of CSV where none are given. */
 static void check_dialect(struct spec *s, const char *key, const char *delimiter, const char *quote)
 {
-    char d = delimiter ? *delimiter : ',', q = quote ? *quote : '"';
-    if (d == q)
-        complain(s, key, "delimiter and quote are both '%c'", d);
+    const char *d = delimiter ? delimiter : ",", *q = quote ? quote : "\"";
+    if (*d == *q)
+        complain(s, key, "delimiter and quote are both '%c'", *d);
 }
 
 static void check_dialects(struct spec *s)
 {
     const struct spec_values *v = &s->values;
     const char *comment = v->input.comment;
-    char q = v->input.quote ? *v->input.quote : '"';
+    const char *quote = v->input.quote ? v->input.quote : "\"";
     check_dialect(s, v->input.delimiter ? "input.delimiter" : "input.quote", v->input.delimiter,
                   v->input.quote);
     check_dialect(s, v->output.delimiter ? "output.delimiter" : "output.quote", v->output.delimiter,
                   v->output.quote);
     if (strpbrk(comment, "\r\n"))
         complain(s, "input.comment", "'input.comment' contains a line end");
-    if (*comment && *comment == q)
+    if (*comment && *comment == *quote)
         complain(s, "input.comment", "'input.comment' begins with the quote");
 }
 

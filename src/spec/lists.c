@@ -44,53 +44,56 @@ int tm_types_add(struct spec_types *types, struct slice name, struct slice word,
     return status;
 }
 
-/* One JSON array or object whose values are strings, opened. */
-static int read_json(const struct option *o, struct slice text, struct arena *a, struct node **out,
-                     err *e)
+/* One JSON array or object whose values are strings, opened; NULL on failure. */
+static struct node *read_json(const struct option *o, struct slice text, struct arena *a,
+                              int *status, err *e)
 {
     struct json_reader *reader = tm_json_reader_new(DEPTH);
     struct value v = {0};
     size_t where;
     err detail;
-    if (!reader)
-        return tm_err_memory(e, "");
-    int status = tm_json_read_value(reader, a, text, &v, &where, &detail);
+    *status = TIDEMILL_E_MEMORY;
+    if (reader)
+        *status = tm_json_read_value(reader, a, text, &v, &where, &detail);
     tm_json_reader_free(reader);
-    if (status == TIDEMILL_E_MEMORY)
-        return tm_err_memory(e, "");
-    if (status != TIDEMILL_OK)
-        return tm_err_set(e, TIDEMILL_E_SPEC, "%s", detail.message);
-    if (v.kind != VALUE_NODE)
-        return tm_option_expected(o, "another value", e);
-    *out = v.node;
-    return TIDEMILL_OK;
+    if (*status == TIDEMILL_OK && v.kind == VALUE_NODE)
+        return v.node;
+    if (*status == TIDEMILL_E_MEMORY)
+        *status = tm_err_memory(e, "");
+    else if (*status == TIDEMILL_OK)
+        *status = tm_option_expected(o, "another value", e);
+    else
+        *status = tm_err_set(e, TIDEMILL_E_SPEC, "%s", detail.message);
+    return NULL;
 }
 
-/* Entry `i` as a string. */
-static int read_entry(const struct option *o, struct node *n, uint32_t i, struct slice *text,
-                      err *e)
+/* Entry `i` as a string; p is NULL on failure. */
+static struct slice read_entry(const struct option *o, struct node *n, uint32_t i, int *status,
+                               err *e)
 {
     struct value v;
-    if (tm_node_get(n, i, &v) != TIDEMILL_OK)
-        return tm_err_memory(e, "");
-    if (v.kind != VALUE_TEXT)
-        return tm_option_expected(o, "an entry that is not a string", e);
-    *text = v.text;
-    return TIDEMILL_OK;
+    *status = tm_node_get(n, i, &v);
+    if (*status == TIDEMILL_OK && v.kind == VALUE_TEXT)
+        return v.text;
+    if (*status == TIDEMILL_OK)
+        *status = tm_option_expected(o, "an entry that is not a string", e);
+    else
+        *status = tm_err_memory(e, "");
+    return (struct slice){NULL, 0};
 }
 
 static int list_json(const struct option *o, struct spec_list *list, struct slice text,
                      struct arena *a, err *e)
 {
-    struct node *n;
-    struct slice item;
-    int status = read_json(o, text, a, &n, e);
-    if (status == TIDEMILL_OK && n->kind != NODE_ARRAY)
-        status = tm_option_expected(o, "an object", e);
-    if (status == TIDEMILL_OK)
-        status = tm_list_room(list, n->count, a, e);
+    int status;
+    struct node *n = read_json(o, text, a, &status, e);
+    if (!n)
+        return status;
+    if (n->kind != NODE_ARRAY)
+        return tm_option_expected(o, "an object", e);
+    status = tm_list_room(list, n->count, a, e);
     for (uint32_t i = 0; status == TIDEMILL_OK && i < n->count; i++) {
-        status = read_entry(o, n, i, &item, e);
+        struct slice item = read_entry(o, n, i, &status, e);
         if (status == TIDEMILL_OK)
             status = tm_list_add(list, item, a, e);
     }
@@ -179,26 +182,32 @@ void tm_list_print(const struct option *o, const void *field, struct buf *out)
     buf_byte(out, ']');
 }
 
+static int types_json(const struct option *o, struct spec_types *types, struct slice text,
+                      struct arena *a, err *e)
+{
+    int status;
+    struct node *n = read_json(o, text, a, &status, e);
+    if (!n)
+        return status;
+    status = tm_types_room(types, n->count, a, e);
+    for (uint32_t i = 0; status == TIDEMILL_OK && i < n->count; i++) {
+        struct slice word = read_entry(o, n, i, &status, e);
+        if (status == TIDEMILL_OK)
+            status = tm_types_add(types, n->fields[i].key, word, a, e);
+    }
+    return status;
+}
+
 int tm_types_parse(const struct option *o, void *field, struct slice text, struct arena *a, err *e)
 {
-    struct spec_types types = {0};
-    struct node *n;
-    struct slice word, shown = tm_shown(text);
-    if (slice_is(text, "auto") || slice_is(text, "text")) {
-        *(struct spec_types *)field = (struct spec_types){.all_text = slice_is(text, "text")};
-        return TIDEMILL_OK;
-    }
-    if (!begins(text, '{'))
-        return tm_err_set(e, TIDEMILL_E_SPEC, "expected %s, got '%.*s'",
-                          tm_option_kinds[o->type].expected, (int)shown.n, shown.p);
-    int status = read_json(o, text, a, &n, e);
-    if (status == TIDEMILL_OK)
-        status = tm_types_room(&types, n->count, a, e);
-    for (uint32_t i = 0; status == TIDEMILL_OK && i < n->count; i++) {
-        status = read_entry(o, n, i, &word, e);
-        if (status == TIDEMILL_OK)
-            status = tm_types_add(&types, n->fields[i].key, word, a, e);
-    }
+    struct spec_types types = {.all_text = slice_is(text, "text")};
+    struct slice shown = tm_shown(text);
+    int status = TIDEMILL_OK;
+    if (begins(text, '{'))
+        status = types_json(o, &types, text, a, e);
+    else if (!types.all_text && !slice_is(text, "auto"))
+        status = tm_err_set(e, TIDEMILL_E_SPEC, "expected %s, got '%.*s'",
+                            tm_option_kinds[o->type].expected, (int)shown.n, shown.p);
     if (status == TIDEMILL_OK)
         *(struct spec_types *)field = types;
     return status;

@@ -104,28 +104,31 @@ void tm_params_write(const struct job_text *t, const struct yaml_node *map, stru
 
 /* ---- Settings ---- */
 
-/* Validate `text`; E_SPEC with JSON's own message. */
-static int read_object(struct arena *a, struct slice text, struct node **out, err *e)
+/* Validate `text`; NULL on failure, E_SPEC with JSON's own message. */
+static struct node *read_object(struct arena *a, struct slice text, int *status, err *e)
 {
     struct json_reader *reader = tm_json_reader_new(YAML_DEPTH_MAX);
+    struct node *n = NULL;
     size_t where;
     err detail;
-    if (!reader)
-        return tm_err_memory(e, "");
-    int status = tm_json_read(reader, a, text, out, &where, &detail);
+    *status = TIDEMILL_E_MEMORY;
+    if (reader)
+        *status = tm_json_read(reader, a, text, &n, &where, &detail);
     tm_json_reader_free(reader);
-    if (status == TIDEMILL_E_MEMORY)
-        return tm_err_memory(e, "");
-    if (status)
-        return tm_err_set(e, TIDEMILL_E_SPEC, "expected a JSON object (%s)", detail.message);
-    return TIDEMILL_OK;
+    if (*status == TIDEMILL_OK)
+        return n;
+    if (*status == TIDEMILL_E_MEMORY)
+        *status = tm_err_memory(e, "");
+    else
+        *status = tm_err_set(e, TIDEMILL_E_SPEC, "expected a JSON object (%s)", detail.message);
+    return NULL;
 }
 
 int tm_params_read(struct arena *a, struct slice text, char **out, err *e)
 {
-    struct node *n;
-    int status = read_object(a, text, &n, e);
-    return status ? status : tm_string_copy(a, n->source, out, e);
+    int status;
+    struct node *n = read_object(a, text, &status, e);
+    return n ? tm_string_copy(a, n->source, out, e) : status;
 }
 
 /* The JSON of a setting's value. */
@@ -168,30 +171,36 @@ static bool name_fits(struct slice name)
            !memmem(name.p, name.n, "..", 2);
 }
 
-/* Go down to the object that holds the last part of `name`; make what is missing. */
-static int descend(struct arena *a, struct node **n, struct slice *part, struct slice name, err *e)
+/* The object in field `i` of n, or NULL. */
+static struct node *inner_object(struct node *n, uint32_t i, int *status)
 {
-    for (*part = next_part(&name); name.n; *part = next_part(&name)) {
-        uint32_t i = tm_node_find(*n, *part, 0);
-        struct value v = {.kind = VALUE_NODE, .node = NULL};
-        if (i != UINT32_MAX && tm_node_get(*n, i, &v) != TIDEMILL_OK)
-            return tm_err_memory(e, "");
-        if (i != UINT32_MAX && (v.kind != VALUE_NODE || v.node->kind != NODE_OBJECT))
-            return tm_err_set(e, TIDEMILL_E_SPEC, "'%.*s' is not a mapping", (int)part->n, part->p);
-        if (i == UINT32_MAX) {
-            v.node = tm_node_new(a, NODE_OBJECT, 4);
-            if (!v.node || tm_node_add(*n, *part, v) != TIDEMILL_OK)
-                return tm_err_memory(e, "");
-        }
-        *n = v.node;
-    }
-    return TIDEMILL_OK;
+    struct value v;
+    *status = tm_node_get(n, i, &v);
+    bool object = *status == TIDEMILL_OK && v.kind == VALUE_NODE && v.node->kind == NODE_OBJECT;
+    return object ? v.node : NULL;
 }
 
-static int put(struct node *n, struct slice part, struct slice json, err *e)
+static struct node *add_object(struct arena *a, struct node *n, struct slice name)
 {
-    uint32_t i = tm_node_find(n, part, 0);
+    struct value v = {.kind = VALUE_NODE, .node = tm_node_new(a, NODE_OBJECT, 4)};
+    return v.node && tm_node_add(n, name, v) == TIDEMILL_OK ? v.node : NULL;
+}
+
+/* Go down to where `name` leads, making objects that are missing, and put the value there. */
+static int put(struct arena *a, struct node *n, struct slice name, struct slice json, err *e)
+{
     struct value v = {.kind = VALUE_JSON, .text = json};
+    struct slice part = next_part(&name);
+    for (; name.n; part = next_part(&name)) {
+        uint32_t i = tm_node_find(n, part, 0);
+        int status = TIDEMILL_E_MEMORY;
+        n = i == UINT32_MAX ? add_object(a, n, part) : inner_object(n, i, &status);
+        if (!n && status == TIDEMILL_OK)
+            return tm_err_set(e, TIDEMILL_E_SPEC, "'%.*s' is not a mapping", (int)part.n, part.p);
+        if (!n)
+            return tm_err_memory(e, "");
+    }
+    uint32_t i = tm_node_find(n, part, 0);
     if (i != UINT32_MAX)
         tm_node_set(n, i, v);
     else if (tm_node_add(n, part, v) != TIDEMILL_OK)
@@ -199,65 +208,61 @@ static int put(struct node *n, struct slice part, struct slice json, err *e)
     return TIDEMILL_OK;
 }
 
+/* `root` with the change, as text. */
+static int change(struct arena *a, struct node *root, struct slice name, struct slice value,
+                  struct buf *text, err *e)
+{
+    struct buf json;
+    tm_buf_init(&json);
+    int status = setting(a, value, &json, e);
+    if (!status && json.failed)
+        status = tm_err_memory(e, "");
+    if (!status)
+        status = put(a, root, name, buf_view(&json), e);
+    if (!status)
+        status = tm_json_write_node(text, root, e);
+    if (!status && text->failed)
+        status = tm_err_memory(e, "");
+    tm_buf_release(&json);
+    return status == TIDEMILL_E_WRITE ? TIDEMILL_E_SPEC : status;
+}
+
 int tm_params_set(struct arena *a, const char *params, struct slice name, struct slice value,
                   char **out, err *e)
 {
     struct arena scratch;
-    struct buf json, text;
-    struct node *root, *n;
-    struct slice part;
-    err detail;
+    struct buf text;
+    int status;
     if (!name_fits(name))
         return tm_err_set(e, TIDEMILL_E_SPEC, "a parameter's name is empty");
     tm_arena_init(&scratch);
-    tm_buf_init(&json);
     tm_buf_init(&text);
-    int status = read_object(&scratch, slice_of(params), &root, &detail);
-    n = status ? NULL : root;
+    struct node *root = read_object(&scratch, slice_of(params), &status, e);
+    if (root)
+        status = change(&scratch, root, name, value, &text, e);
     if (!status)
-        status = setting(&scratch, value, &json, &detail);
-    if (!status)
-        status = descend(&scratch, &n, &part, name, &detail);
-    if (!status)
-        status = put(n, part, buf_view(&json), &detail);
-    if (!status)
-        status = tm_json_write_node(&text, root, &detail);
-    if (json.failed || text.failed)
-        status = tm_err_memory(&detail, "");
-    if (!status)
-        status = tm_params_read(a, buf_view(&text), out, &detail);
-    if (status)
-        tm_err_text(e, status == TIDEMILL_E_MEMORY ? status : TIDEMILL_E_SPEC,
-                    slice_of(detail.message));
-    tm_buf_release(&json);
+        status = tm_params_read(a, buf_view(&text), out, e);
     tm_buf_release(&text);
     tm_arena_release(&scratch);
-    return status == TIDEMILL_OK || status == TIDEMILL_E_MEMORY ? status : TIDEMILL_E_SPEC;
+    return status;
 }
 
 bool tm_params_get(const char *params, struct slice name, struct buf *out)
 {
     struct arena scratch;
-    struct node *n;
-    uint32_t i = UINT32_MAX;
+    bool found = false;
+    int status;
     tm_arena_init(&scratch);
-    int status = read_object(&scratch, slice_of(params), &n, NULL);
-    while (!status && name_fits(name)) {
-        struct value v;
-        struct slice part = next_part(&name);
-        i = tm_node_find(n, part, 0);
-        if (i == UINT32_MAX || name.n == 0)
-            break;
-        status = tm_node_get(n, i, &v);
-        if (status || v.kind != VALUE_NODE || v.node->kind != NODE_OBJECT)
-            i = UINT32_MAX;
-        if (i == UINT32_MAX)
-            break;
-        n = v.node;
+    struct node *n = name_fits(name) ? read_object(&scratch, slice_of(params), &status, NULL)
+                                     : NULL;
+    while (n && !found) {
+        uint32_t i = tm_node_find(n, next_part(&name), 0);
+        found = i != UINT32_MAX && name.n == 0;
+        if (found)
+            buf_slice(out, n->fields[i].source);
+        else
+            n = i == UINT32_MAX ? NULL : inner_object(n, i, &status);
     }
-    bool found = !status && i != UINT32_MAX;
-    if (found)
-        buf_slice(out, n->fields[i].source);
     tm_arena_release(&scratch);
     return found;
 }

@@ -200,6 +200,8 @@ static void find_duplicates(struct reader *r, const struct yaml_node *map)
 
 static void on_close(struct reader *r)
 {
+    if (r->depth == 0)
+        return;
     const struct yaml_node *node = r->open[--r->depth];
     if (node->kind == YAML_MAP)
         find_duplicates(r, node);

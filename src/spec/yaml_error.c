@@ -57,6 +57,13 @@ static bool begins(const char *text, const char *with)
     return strncmp(text ? text : "", with, strlen(with)) == 0;
 }
 
+static char byte_at(struct slice s, size_t i)
+{
+    if (i < s.n)
+        return s.p[i];
+    return '\0';
+}
+
 /* The byte offset of a character. */
 static size_t offset_of(struct slice s, size_t at)
 {
@@ -80,7 +87,7 @@ static char value_start(struct slice text, size_t offset)
     size_t i = colon ? (size_t)(colon - line.p) + 2 : 0;
     while (i < line.n && (line.p[i] == ' ' || line.p[i] == '-'))
         i++;
-    return i < line.n ? line.p[i] : '\0';
+    return byte_at(line, i);
 }
 
 static const struct row *find_row(const yaml_parser_t *parser)
@@ -118,7 +125,7 @@ void tm_yaml_explain(const struct job_text *t, const yaml_parser_t *parser)
     }
     size_t at = row && row->opening ? parser->context_mark.index : parser->problem_mark.index;
     size_t offset = offset_of(t->bytes, at);
-    char here = offset < t->bytes.n ? t->bytes.p[offset] : '\0';
+    char here = byte_at(t->bytes, offset);
     bool stray = begins(parser->problem, "found character that cannot start any token");
     if (stray && here == '\t')
         row = &tab_row;
