@@ -16,7 +16,7 @@ add_executable(static minimal.c)
 target_link_libraries(static PRIVATE tidemill::static)
 END
 {
-    "$CMAKE" -S "$top" -B "$top/build" -DCMAKE_C_COMPILER="$CC" -DCMAKE_C_FLAGS="$TIDEMILL_CFLAGS" \
+    "$CMAKE" -G Ninja -S "$top" -B "$top/build" -DCMAKE_C_COMPILER="$CC" -DCMAKE_C_FLAGS="$TIDEMILL_CFLAGS" \
         -DCMAKE_PREFIX_PATH="$top/prefix"
     "$CMAKE" --build "$top/build"
 } >"$top/log" 2>&1 || { cat "$top/log" >&2; exit 1; }
