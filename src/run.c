@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,6 +16,10 @@
 
 /* So much of a worker's results is read before its turn. */
 #define AHEAD_MAX ((size_t)256 << 10)
+/* Deaths in a row: without any progress, before anything was ready, of a record alone in hand. */
+#define FUTILE_MAX       20
+#define START_DEATHS_MAX 3
+#define ALONE_MAX        3
 
 int tm_run_init(struct tidemill_run *run, const struct plan *plan, struct pool *pool, err *e)
 {
@@ -185,37 +190,89 @@ static int start(struct tidemill_run *run, err *e)
 
 /* ---- Results ---- */
 
-/* The oldest chunk in hand is committed: the next one begins. */
-static void chunk_done(struct worker_handle *w)
+#define GARBAGE "sent what no worker sends"
+
+/*
+ * A worker died before it could work. One that exits does so again; a signal may have come from
+ * outside, so it is tried a few times.
+ */
+static int died_starting(struct tidemill_run *run, const struct worker_handle *w, int status,
+                         const char *how, err *e)
 {
-    w->hand_n--;
-    w->hand[0] = w->hand[1];
-    w->began = clock_now();
+    if (status != -1 && WIFSIGNALED(status) && ++run->start_deaths < START_DEATHS_MAX)
+        return TIDEMILL_OK;
+    return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u %s while it started (the script's setup)",
+                      w->number, how);
 }
 
-/* A worker is gone with work in hand. */
-static int died(struct tidemill_run *run, struct worker_handle *w, err *e)
+/* The record (or batch) that killed its worker again and again while it was alone in hand. */
+static int condemn(struct tidemill_run *run, struct chunk *c, const char *how, err *e)
+{
+    err why = {0};
+    tm_err_set(&why, TIDEMILL_E_WORKER, "the worker process %s", how);
+    run->futile = 0;
+    c->deaths = c->alone = 0;
+    for (uint32_t last = c->part_end; c->done < last;) {
+        int status = tm_merger_fail(&run->merger, c, c->done++, &why, e);
+        if (status != TIDEMILL_OK)
+            return status;
+    }
+    return TIDEMILL_OK;
+}
+
+/* What the dead worker's first chunk needs now: the rest again, or one record (or batch) alone. */
+static void next_part(const struct tidemill_run *run, struct chunk *c)
+{
+    uint64_t batch = run->plan->spec->values.transform.batch;
+    uint32_t one = batch ? (uint32_t)batch : 1;
+    c->part = c->done;
+    c->part_end = c->deaths > 1 && c->records - c->done > one ? c->done + one : c->records;
+}
+
+/* Is the next record to do (or its batch) all that the part has left? */
+static bool is_alone(const struct tidemill_run *run, const struct chunk *c)
+{
+    uint64_t batch = run->plan->spec->values.transform.batch;
+    return c->part_end - c->done <= (batch ? batch : 1);
+}
+
+/*
+ * The worker of the first chunk is gone: by itself, or because it sent what no worker sends. All
+ * that it had committed is. A new one goes on from there.
+ */
+static int died(struct tidemill_run *run, struct worker_handle *w, const char *garbage, err *e)
 {
     char how[128];
-    int status;
-    const struct chunk *c = w->hand_n ? w->hand[0] : NULL;
+    int wait_status, status = TIDEMILL_OK;
+    struct chunk *c = w->hand_n ? w->hand[0] : NULL;
     bool starting = w->state == WORKER_STARTING;
-    tm_pool_stop(run->pool, w, &run->loop, &status);
-    tm_process_describe(status, how, sizeof how);
+    tm_pool_stop(run->pool, w, &run->loop, &wait_status);
+    tm_process_describe(wait_status, how, sizeof how);
     run->merger.stats.deaths++;
     if (starting)
-        return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u %s while it started", w->number, how);
-    if (!c)
-        return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u %s", w->number, how);
-    tm_err_set(e, TIDEMILL_E_WORKER, "worker %u %s with this record, or one soon after it, in hand",
-               w->number, how);
-    if (e) {
-        struct record_place place = tm_chunk_find(c, c->done);
-        e->record = c->first_record + c->done;
-        e->offset = place.offset;
-        tm_err_at(e, c->file->name, place.line, 0);
+        status = died_starting(run, w, wait_status, how, e);
+    else if (++run->futile > FUTILE_MAX)
+        status = tm_err_set(e, TIDEMILL_E_WORKER, "workers keep dying: the last one %s",
+                            garbage ? garbage : how);
+    if (status != TIDEMILL_OK || !c)
+        return status;
+    if (!starting) {
+        c->deaths++;
+        c->alone = is_alone(run, c) ? c->alone + 1 : 0;
+        if (c->alone == ALONE_MAX)
+            status = condemn(run, c, garbage ? garbage : how, e);
     }
-    return TIDEMILL_E_WORKER;
+    if (status != TIDEMILL_OK)
+        return status;
+    w->sent_n = 1;
+    next_part(run, c);
+    if (c->done == c->records)
+        tm_pool_part_done(w);
+    w->sent_n = 0;
+    if (w->hand_n == 0)
+        return TIDEMILL_OK;
+    status = tm_pool_start(run->pool, w, e);
+    return status == TIDEMILL_OK ? tm_pool_send(w, &run->output, e) : status;
 }
 
 static void pass_log(struct tidemill_run *run, const struct frame *f)
@@ -227,6 +284,13 @@ static void pass_log(struct tidemill_run *run, const struct frame *f)
         tm_merger_message(&run->merger, level, text);
 }
 
+/* There was progress: deaths count from the beginning again. */
+static void committed(struct tidemill_run *run, struct chunk *c)
+{
+    run->futile = 0;
+    c->deaths = c->alone = 0;
+}
+
 /* Frames of a worker up to the next RESULT, which waits for its turn. */
 static int take_answers(struct tidemill_run *run, struct worker_handle *w, err *e)
 {
@@ -236,7 +300,8 @@ static int take_answers(struct tidemill_run *run, struct worker_handle *w, err *
             return TIDEMILL_OK;
         switch (tm_frame_next(&w->reader, &f)) {
         case FRAME_BAD:
-            return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u sent a broken frame", w->number);
+            w->gone = true;
+            return TIDEMILL_OK;
         case FRAME_WAIT:
             return TIDEMILL_OK;
         case FRAME_TAKEN:
@@ -249,28 +314,35 @@ static int take_answers(struct tidemill_run *run, struct worker_handle *w, err *
         int status = tm_pool_answer(w, &f, e);
         if (status != TIDEMILL_OK)
             return status;
+        run->start_deaths = 0;
     }
 }
 
-/* Commit what the worker of the first chunk has sent. *progress: one frame was taken. */
+/* Commit what the worker of the first chunk has sent. *progress: there may be more to take. */
 static int take_result(struct tidemill_run *run, struct worker_handle *w, bool *progress, err *e)
 {
     struct frame f;
     const struct chunk *c = run->merger.first;
     int status = take_answers(run, w, e);
-    if (status != TIDEMILL_OK)
+    if (status != TIDEMILL_OK || w->state == WORKER_NONE)
         return status;
     if (tm_frame_type(&w->reader) != FRAME_RESULT) {
-        *progress = false;
-        return w->gone ? died(run, w, e) : TIDEMILL_OK;
+        *progress = w->gone;
+        return w->gone ? died(run, w, NULL, e) : TIDEMILL_OK;
     }
-    if (tm_frame_next(&w->reader, &f) != FRAME_TAKEN || w->hand_n == 0 || w->hand[0] != c)
-        return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u sent a result out of turn", w->number);
     *progress = true;
+    if (tm_frame_next(&w->reader, &f) != FRAME_TAKEN || w->hand_n == 0 || w->hand[0] != c)
+        return died(run, w, GARBAGE, e);
+    uint32_t before = c->done;
     status = tm_merger_result(&run->merger, f.payload, e);
-    if (status == TIDEMILL_OK && c->done == c->records)
-        chunk_done(w);
-    return status;
+    if (c->done > before)
+        committed(run, w->hand[0]);
+    if (status == TIDEMILL_E_WORKER && e->record == 0)
+        return died(run, w, GARBAGE, e);
+    if (status != TIDEMILL_OK || c->done < c->part_end)
+        return status;
+    tm_pool_part_done(w);
+    return tm_pool_send(w, &run->output, e);
 }
 
 static int merge(struct tidemill_run *run, err *e)
@@ -347,11 +419,19 @@ static int move_worker(struct tidemill_run *run, struct worker_handle *w, err *e
         w->gone = true;
         break;
     }
-    int status = take_answers(run, w, e);
-    if (status != TIDEMILL_OK || !w->gone || w->state == WORKER_ENDED)
-        return status;
-    /* With a chunk in hand its turn decides: what it had committed comes first. */
-    return w->hand_n ? TIDEMILL_OK : died(run, w, e);
+    return take_answers(run, w, e);
+}
+
+/* Workers that are gone with nothing left to say and nothing in hand. */
+static int bury(struct tidemill_run *run, err *e)
+{
+    int status = TIDEMILL_OK;
+    for (uint32_t i = 0; i < run->plan->workers && status == TIDEMILL_OK; i++) {
+        struct worker_handle *w = &run->pool->workers[i];
+        if (w->gone && !w->hand_n && w->state != WORKER_NONE && w->state != WORKER_ENDED)
+            status = died(run, w, NULL, e);
+    }
+    return status;
 }
 
 static int move_bytes(struct tidemill_run *run, err *e)
@@ -434,6 +514,8 @@ static int advance(struct tidemill_run *run, err *e)
     int status = TIDEMILL_OK;
     if (run->phase == RUN_GOING)
         status = merge(run, e);
+    if (status == TIDEMILL_OK)
+        status = bury(run, e);
     if (status == TIDEMILL_OK && run->phase == RUN_GOING && run->dispatcher.done &&
         !run->merger.first)
         status = all_committed(run, e);

@@ -32,9 +32,11 @@ struct tidemill_run {
     int status;
     err failure;
     atomic_bool stop;
-    bool stopping; /* stop was seen */
-    bool moved;    /* the last turn read, wrote or committed something */
-    bool wired;    /* splitter, output and merger are set up */
+    bool stopping;         /* stop was seen */
+    bool moved;            /* the last turn read, wrote or committed something */
+    uint32_t futile;       /* deaths in a row without a commit or a condemnation */
+    uint32_t start_deaths; /* in a row, of workers that never got ready */
+    bool wired;            /* splitter, output and merger are set up */
 };
 
 int tm_run_init(struct tidemill_run *run, const struct plan *plan, struct pool *pool, err *e);

@@ -45,12 +45,13 @@ struct chunk {
     uint64_t first_line;   /* 1-based in the file */
     uint64_t offset;       /* of p in the file */
     uint32_t records;
-    bool last; /* of its file */
     err *failure;
 
     struct worker_handle *worker; /* who has it; NULL: nobody yet */
     uint32_t done;                /* records committed */
-    int64_t sent;                 /* when it went to the worker */
+    uint32_t part, part_end; /* records of the part that the worker has: all, unless one died */
+    uint32_t deaths;         /* in a row with record `done` in hand, and no progress */
+    uint32_t alone;          /* of these, with nothing else in hand */
 };
 
 struct block *tm_block_new(size_t cap);

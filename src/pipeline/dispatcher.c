@@ -112,7 +112,8 @@ static int hand_out(struct dispatcher *d, struct worker_handle *w, struct chunk 
         return TIDEMILL_OK;
     if (w->state == WORKER_NONE)
         status = tm_pool_start(d->pool, w, e);
-    return status == TIDEMILL_OK ? tm_pool_send(w, c, d->merger->output, e) : status;
+    tm_pool_give(w, c);
+    return status == TIDEMILL_OK ? tm_pool_send(w, d->merger->output, e) : status;
 }
 
 int tm_dispatcher_feed(struct dispatcher *d, bool *more, err *e)

@@ -110,10 +110,19 @@ static bool get_rows(struct commit *t, struct rows_item *item)
     return !in->bad && !early && (item->rows > 0 || item->as.bytes.n == 0);
 }
 
-/* Records that are done; false when there are more than the chunk has. */
+/* A record number of the part, as one of the chunk. False: the part has no such record. */
+static bool place_number(const struct commit *t, uint32_t *number)
+{
+    if (*number >= t->chunk->part_end - t->chunk->part)
+        return false;
+    *number += t->chunk->part;
+    return true;
+}
+
+/* Records that are done; false when there are more than the part has. */
 static bool count(struct commit *t, uint64_t records)
 {
-    if (records > t->chunk->records - t->chunk->done)
+    if (records > t->chunk->part_end - t->chunk->done)
         return false;
     t->chunk->done += (uint32_t)records;
     return true;
@@ -126,7 +135,7 @@ static int fail_members(struct commit *t, const struct rows_item *item, const er
         return broken(e);
     for (uint32_t i = 0; i < item->members_n; i++) {
         uint32_t number = tm_cursor_u32(&members);
-        if (number >= t->chunk->records)
+        if (!place_number(t, &number))
             return broken(e);
         int status = tm_merger_fail(t->m, t->chunk, number, why, e);
         if (status != TIDEMILL_OK)
@@ -203,7 +212,7 @@ static int commit_log(struct commit *t, err *e)
     uint32_t record = tm_cursor_u32(&t->in);
     uint8_t level = tm_cursor_u8(&t->in);
     struct slice text = tm_cursor_bytes(&t->in);
-    if (t->in.bad || record >= t->chunk->records)
+    if (t->in.bad || !place_number(t, &record))
         return broken(e);
     tm_merger_message(t->m, level, text);
     return TIDEMILL_OK;
@@ -215,7 +224,7 @@ static int commit_failure(struct commit *t, err *e)
     uint32_t record = tm_cursor_u32(&t->in);
     uint32_t status = tm_cursor_u32(&t->in);
     struct slice text = tm_cursor_bytes(&t->in);
-    if (t->in.bad || record >= t->chunk->records || !count(t, 1))
+    if (t->in.bad || !place_number(t, &record) || !count(t, 1))
         return broken(e);
     tm_err_text(&why, (int)status, text);
     return tm_merger_fail(t->m, t->chunk, record, &why, e);
@@ -250,7 +259,7 @@ int tm_merger_result(struct merger *m, struct slice payload, err *e)
         if (status != TIDEMILL_OK)
             return status;
     }
-    if (through != t.chunk->done)
+    if (through != t.chunk->done - t.chunk->part)
         return broken(e);
     if (through == t.chunk->records)
         note_pace(m, t.chunk, spent);

@@ -8,7 +8,7 @@ int tm_output_init(struct output *o, const struct format *format,
                    const struct output_dialect *dialect, struct sink *sink, err *e)
 {
     *o = (struct output){.format = format, .dialect = *dialect, .sink = sink};
-    if (format->finish_new && !(o->finish = format->finish_new(dialect)))
+    if (format->finish_new && !(o->finish = format->finish_new(&o->dialect)))
         return tm_err_memory(e, "the output");
     o->fixed = !format->has_columns;
     if (dialect->columns_n && format->has_columns) {

@@ -102,7 +102,7 @@ int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
         return status;
     w->state = WORKER_STARTING;
     w->told_run = w->told_columns = w->gone = false;
-    w->told_file = 0;
+    w->told_file = w->sent_n = 0;
     w->began = clock_now();
     w->in = (struct watch){.fd = w->process.in};
     w->out = (struct watch){.fd = w->process.out};
@@ -120,7 +120,7 @@ void tm_pool_attach(struct pool *p)
         struct worker_handle *w = &p->workers[i];
         w->told_run = w->told_columns = false;
         w->told_file = 0;
-        w->hand_n = 0;
+        w->hand_n = w->sent_n = 0;
     }
 }
 
@@ -155,15 +155,29 @@ static void put_columns(struct buf *b, const struct output *output)
         b->failed = true;
 }
 
-int tm_pool_send(struct worker_handle *w, struct chunk *c, const struct output *output, err *e)
+/* The bytes of a chunk's part, and the line where they begin. */
+static struct record_place part_place(const struct chunk *c)
+{
+    struct record_place place = {{c->p, c->n}, c->first_line, c->offset};
+    if (c->part) {
+        place = tm_chunk_find(c, c->part);
+        place.raw.n = c->n - (size_t)(place.raw.p - c->p);
+    }
+    if (c->part_end < c->records)
+        place.raw.n = (size_t)(tm_chunk_find(c, c->part_end).raw.p - place.raw.p);
+    return place;
+}
+
+static int send_part(struct worker_handle *w, const struct chunk *c, const struct output *output,
+                     err *e)
 {
     const struct input_file *file = c->file;
+    struct record_place place = part_place(c);
     struct protocol_chunk chunk = {.sequence = c->sequence,
                                    .file = file->id,
-                                   .first_record = c->first_record,
-                                   .first_line = c->first_line,
-                                   .records = c->records,
-                                   .last = c->last};
+                                   .first_record = c->first_record + c->part,
+                                   .first_line = place.line,
+                                   .records = c->part_end - c->part};
     /* Columns that output.columns names are known to the worker from its job. */
     bool fixed = output->format->has_columns && output->fixed && !output->dialect.columns_n;
     struct buf b;
@@ -175,20 +189,52 @@ int tm_pool_send(struct worker_handle *w, struct chunk *c, const struct output *
     if (w->told_file != file->id)
         tm_protocol_put_file(&b, file->id, slice_of(file->name), slice_of(file->format->name),
                              file->columns);
-    if (!tm_protocol_put_chunk(&b, &chunk, c->n))
+    if (!tm_protocol_put_chunk(&b, &chunk, place.raw.n))
         b.failed = true;
-    int status = tm_link_put(&w->link, &b, (struct slice){c->p, c->n}, e);
+    int status = tm_link_put(&w->link, &b, place.raw, e);
     if (status != TIDEMILL_OK)
         return status;
     w->told_run = true;
     w->told_columns = w->told_columns || fixed;
     w->told_file = file->id;
-    c->worker = w;
-    c->sent = clock_now();
-    if (w->hand_n == 0)
-        w->began = c->sent;
-    w->hand[w->hand_n++] = c;
     return TIDEMILL_OK;
+}
+
+void tm_pool_give(struct worker_handle *w, struct chunk *c)
+{
+    c->worker = w;
+    c->part_end = c->records;
+    if (w->hand_n == 0)
+        w->began = clock_now();
+    w->hand[w->hand_n++] = c;
+}
+
+int tm_pool_send(struct worker_handle *w, const struct output *output, err *e)
+{
+    while (w->sent_n < w->hand_n) {
+        const struct chunk *before = w->sent_n ? w->hand[w->sent_n - 1] : NULL;
+        if (before && before->part_end < before->records)
+            return TIDEMILL_OK;
+        int status = send_part(w, w->hand[w->sent_n], output, e);
+        if (status != TIDEMILL_OK)
+            return status;
+        w->sent_n++;
+    }
+    return TIDEMILL_OK;
+}
+
+void tm_pool_part_done(struct worker_handle *w)
+{
+    struct chunk *c = w->hand[0];
+    w->began = clock_now();
+    w->sent_n--;
+    if (c->done < c->records) {
+        c->part = c->done;
+        c->part_end = c->records;
+        return;
+    }
+    w->hand_n--;
+    w->hand[0] = w->hand[1];
 }
 
 int tm_pool_send_end(struct worker_handle *w, err *e)
@@ -209,13 +255,14 @@ int tm_pool_answer(struct worker_handle *w, const struct frame *f, err *e)
         w->began = clock_now();
         return TIDEMILL_OK;
     }
-    if (f->type != FRAME_FAILED && !(f->type == FRAME_DONE && w->state == WORKER_ENDING))
-        return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u sent a frame that makes no sense",
-                          w->number);
     int status = (int)tm_cursor_u32(&c);
     struct slice message = tm_cursor_bytes(&c);
-    if (c.bad || (f->type == FRAME_FAILED && status == TIDEMILL_OK))
-        return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u sent a broken frame", w->number);
+    bool expected = f->type == FRAME_FAILED ? status != TIDEMILL_OK
+                                            : f->type == FRAME_DONE && w->state == WORKER_ENDING;
+    if (c.bad || !expected) {
+        w->gone = true;
+        return TIDEMILL_OK;
+    }
     w->state = WORKER_ENDED;
     return status == TIDEMILL_OK ? TIDEMILL_OK : tm_err_text(e, status, message);
 }
@@ -251,7 +298,7 @@ static int hear_out(struct worker_handle *w, enum worker_state state, tm_pool_lo
     bool alive = true;
     while (w->state < state) {
         enum frame_next next = tm_frame_next(&w->reader, &f);
-        if (next == FRAME_BAD || (next == FRAME_WAIT && !alive))
+        if (next == FRAME_BAD || w->gone || (next == FRAME_WAIT && !alive))
             return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u died while it %s", w->number,
                               state == WORKER_READY ? "started" : "ended");
         if (next == FRAME_WAIT) {

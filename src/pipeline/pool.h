@@ -33,6 +33,7 @@ struct worker_handle {
     struct link link;
     struct chunk *hand[HAND_MAX]; /* oldest first; the merger's */
     uint32_t hand_n;
+    uint32_t sent_n; /* of them, told to the process */
     bool told_run, told_columns;
     uint32_t told_file;
     int64_t began; /* when it could begin the oldest chunk in hand */
@@ -64,8 +65,15 @@ void tm_pool_stop(struct pool *p, struct worker_handle *w, struct loop *loop, in
 void tm_pool_attach(struct pool *p);
 void tm_pool_detach(struct pool *p, struct loop *loop);
 
-/* Queue a chunk and whatever the worker has to know before it: run, columns, file. */
-int tm_pool_send(struct worker_handle *w, struct chunk *c, const struct output *output, err *e);
+/* Put a chunk in a worker's hand. */
+void tm_pool_give(struct worker_handle *w, struct chunk *c);
+/*
+ * Queue what the worker has in hand and was not sent, and whatever it has to know before: run,
+ * columns, file. A part of a chunk is finished before anything behind it is sent.
+ */
+int tm_pool_send(struct worker_handle *w, const struct output *output, err *e);
+/* The part of the oldest chunk is committed; with the whole chunk it leaves the hand. */
+void tm_pool_part_done(struct worker_handle *w);
 int tm_pool_send_end(struct worker_handle *w, err *e);
 
 /*
@@ -74,7 +82,10 @@ int tm_pool_send_end(struct worker_handle *w, err *e);
  */
 int tm_pool_end(struct pool *p, tm_pool_log *log, void *context, err *e);
 
-/* READY, FAILED and DONE frames: the state moves on. E_SCRIPT and others: what the worker says. */
+/*
+ * READY, FAILED and DONE frames: the state moves on. E_SCRIPT and others: what the worker says. A
+ * frame that makes no sense makes the worker one that is gone.
+ */
 int tm_pool_answer(struct worker_handle *w, const struct frame *f, err *e);
 
 #endif

@@ -147,7 +147,6 @@ bool tm_protocol_put_chunk(struct buf *b, const struct protocol_chunk *chunk, si
     tm_buf_u64(b, chunk->first_record);
     tm_buf_u64(b, chunk->first_line);
     tm_buf_u32(b, chunk->records);
-    buf_u8(b, chunk->last);
     return tm_frame_end(b, begin, length);
 }
 
@@ -158,6 +157,5 @@ bool tm_protocol_get_chunk(struct cursor *c, struct protocol_chunk *chunk)
     chunk->first_record = tm_cursor_u64(c);
     chunk->first_line = tm_cursor_u64(c);
     chunk->records = tm_cursor_u32(c);
-    chunk->last = tm_cursor_u8(c);
     return !c->bad;
 }

@@ -33,7 +33,7 @@ enum frame_type {
 };
 
 /*
- * Items of a RESULT, in record order. Record numbers count from 0 in the chunk as it was sent; the
+ * Items of a RESULT, in record order. Record numbers count from 0 in the part that was sent; the
  * frame's `through` says how many of its records are done, and equals what the items of all its
  * frames so far add up to. All that a record (or a batch) gave is in one frame.
  */
@@ -69,7 +69,6 @@ struct protocol_chunk {
     uint64_t first_record; /* 1-based in the job */
     uint64_t first_line;   /* 1-based in the file */
     uint32_t records;
-    bool last; /* the file ends with it: a batch may be short */
 };
 
 void tm_protocol_put_job(struct buf *b, const struct protocol_job *job, const struct spec *spec);

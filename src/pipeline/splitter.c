@@ -442,11 +442,8 @@ static enum splitter_next read_once(struct splitter *s, struct chunk **out, err 
 static enum splitter_next last_chunk(struct splitter *s, struct chunk **out, err *e)
 {
     enum splitter_next answer = SPLITTER_AGAIN;
-    if (s->scan.records) {
+    if (s->scan.records)
         answer = give(s, s->scan, out, e);
-        if (answer == SPLITTER_CHUNK)
-            (*out)->last = true;
-    }
     close_file(s);
     return answer;
 }
