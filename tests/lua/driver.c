@@ -242,9 +242,11 @@ static struct node *csv_record(struct run *run, struct slice text)
     return n;
 }
 
-static struct node *read_record(struct run *run, struct slice text)
+/* The bytes go to the arena, so that both end with the record. */
+static struct node *read_record(struct run *run, struct slice line)
 {
     struct node *n = NULL;
+    struct slice text = tm_arena_copy(&run->arena, line);
     size_t where;
     err e;
     if (run->test->csv)
@@ -263,6 +265,7 @@ static void run_record(struct run *run, struct script *s, struct node *record, u
         note_error(run, &e);
     else
         buf_slice(&run->seen, buf_view(&run->records));
+    tm_arena_release(&run->arena);
 }
 
 static void run_batch(struct run *run, struct script *s, struct node **records, size_t n)
