@@ -561,6 +561,8 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
     }
     if (status == TIDEMILL_OK && run->phase == RUN_GOING && !sink_full(&run->out))
         status = tm_dispatcher_feed(&run->dispatcher, &more, e);
+    if (!run->output.begun && run->splitter.first_columns)
+        run->output.dialect.crlf = run->splitter.first_columns->crlf;
     if (status == TIDEMILL_OK)
         status = advance(run, e);
     if (status == TIDEMILL_OK)

@@ -278,6 +278,7 @@ int tm_csv_header(const struct input_dialect *d, struct arena *arena, struct sli
     *columns = (struct columns){
         .n = h.n,
         .positional = !d->header,
+        .crlf = first.n >= 2 && memcmp(first.p + first.n - 2, "\r\n", 2) == 0,
         .names = h.names,
         .as_text = as_text,
         .cells = (uint32_t)cells,

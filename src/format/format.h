@@ -55,7 +55,7 @@ struct input_dialect {
 struct output_dialect {
     char delimiter, quote;
     bool header;
-    bool crlf; /* line end of records that have none of their own */
+    bool crlf; /* line end of the header, and of records that have none of their own */
     enum extra extra;
     enum missing missing;
     enum nested nested;

@@ -48,7 +48,8 @@ int tm_dialect_output(const struct spec *spec, const struct format *f, struct ar
         /* Where nothing else is said, the output is written as the input was read. */
         .delimiter = byte_of(v->output.delimiter, byte_of(v->input.delimiter, ',')),
         .quote = byte_of(v->output.quote, byte_of(v->input.quote, '"')),
-        .header = v->output.header,
+        .header = v->output.header == HEADER_AUTO ? v->input.header
+                                                  : v->output.header == HEADER_TRUE,
         .extra = (enum extra)v->output.extra,
         .missing = (enum missing)v->output.missing,
         .nested = (enum nested)v->output.nested,

@@ -92,6 +92,7 @@ int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
     const struct plan *plan = p->plan;
     struct process_config config = {
         .exec = plan->spec->values.isolation == ISOLATION_EXEC,
+        .program = plan->spec->values.worker_program,
         .log_fd = plan->log_fd,
         .pipe_size = PIPE_SIZE,
         .functions = plan->functions,

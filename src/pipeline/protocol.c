@@ -96,6 +96,7 @@ void tm_protocol_put_file(struct buf *b, uint32_t id, struct slice name, struct 
     buf_u8(b, columns != NULL);
     if (columns) {
         buf_u8(b, columns->positional);
+        buf_u8(b, columns->crlf);
         tm_protocol_put_names(b, columns->n, columns->names);
         put_flags(b, columns->as_text, columns->n);
         tm_buf_u32(b, columns->cells);
@@ -112,6 +113,7 @@ static bool get_columns(struct cursor *c, struct arena *arena, struct columns **
     if (!columns)
         return false;
     columns->positional = tm_cursor_u8(c);
+    columns->crlf = tm_cursor_u8(c);
     if (!tm_protocol_get_names(c, arena, &columns->n, &names))
         return false;
     for (uint32_t i = 0; i < columns->n; i++) {

@@ -315,7 +315,8 @@ static int keep_first_columns(struct splitter *s, const struct columns *columns,
         if (!names[i].p)
             return tm_err_memory(e, "a header");
     }
-    *copy = (struct columns){.n = columns->n, .positional = columns->positional, .names = names};
+    *copy = (struct columns){
+        .n = columns->n, .positional = columns->positional, .crlf = columns->crlf, .names = names};
     s->first_columns = copy;
     return TIDEMILL_OK;
 }

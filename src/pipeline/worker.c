@@ -304,6 +304,8 @@ static void handle_file(struct worker *w, struct cursor *c)
     if (!w->file.reader)
         give_up_text("out of memory for an input file");
     bool same = tm_format_verbatim(w->file.format, &w->file.dialect, w->output, &w->dialect);
+    /* What is added to a CRLF file ends its lines in the same way. */
+    w->dialect.crlf = columns && columns->crlf;
     if (w->output->verbatim)
         w->output->verbatim(w->writer, same ? w->file.reader : NULL);
 }

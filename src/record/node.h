@@ -38,6 +38,7 @@ struct field {
 struct columns {
     uint32_t n;
     bool positional;           /* no header: scripts say r[i]; names are "1", "2", ... */
+    bool crlf;                 /* the file's first record ends in CRLF */
     const struct slice *names; /* n of them, all different */
     const uint8_t *as_text;    /* n flags: the column's cells are VALUE_TEXT; NULL: none is */
     uint32_t cells;            /* in a row of the file; n, unless columns lost their name to a later

@@ -31,6 +31,8 @@ static const struct option_word policy_words[] = {
     {"fail", POLICY_FAIL}, {"skip", POLICY_SKIP}, {"quarantine", POLICY_QUARANTINE}, {NULL, 0}};
 static const struct option_word isolation_words[] = {
     {"fork", ISOLATION_FORK}, {"exec", ISOLATION_EXEC}, {NULL, 0}};
+static const struct option_word header_words[] = {
+    {"auto", HEADER_AUTO}, {"true", HEADER_TRUE}, {"false", HEADER_FALSE}, {NULL, 0}};
 static const struct option_word none_words[] = {{"none", 0}, {NULL, 0}};
 static const struct option_word auto_words[] = {{"auto", 0}, {NULL, 0}};
 static const struct option_word unlimited_words[] = {{"unlimited", SPEC_UNLIMITED}, {NULL, 0}};
@@ -180,11 +182,12 @@ const struct option tm_options[] = {
      .accepts = "none",
      .help = "The character that encloses a field, or none; auto is the format's own"},
     {.key = "output.header",
-     .type = OPTION_BOOL,
+     .type = OPTION_CHOICE,
      FIELD(output.header),
-     .fallback = "true",
-     .accepts = "true | false",
-     .help = "Whether the output begins with the names of its columns"},
+     .fallback = "auto",
+     .words = header_words,
+     .accepts = "auto | true | false",
+     .help = "Whether the output begins with the names of its columns; auto: if input.header"},
     {.key = "output.columns",
      .type = OPTION_STRINGS,
      FIELD(output.columns),
@@ -293,6 +296,13 @@ const struct option tm_options[] = {
      .words = isolation_words,
      .accepts = "fork | exec",
      .help = "Whether workers are forked from this process or are a program of their own"},
+    {.key = "worker_program",
+     .type = OPTION_PATH,
+     FIELD(worker_program),
+     .fallback = "",
+     .absent = "",
+     .accepts = "",
+     .help = "The worker program of isolation exec; found by TIDEMILL_WORKER or as installed"},
     {.key = "seed",
      .type = OPTION_COUNT,
      FIELD(seed),

@@ -12,6 +12,7 @@
 
 enum spec_policy { POLICY_FAIL, POLICY_SKIP, POLICY_QUARANTINE };
 enum spec_isolation { ISOLATION_FORK, ISOLATION_EXEC };
+enum spec_header { HEADER_AUTO, HEADER_TRUE, HEADER_FALSE };
 enum spec_null { NULL_VALUE, NULL_NIL };
 
 #define SPEC_UNLIMITED UINT64_MAX
@@ -61,7 +62,7 @@ struct spec_values {
         char *format; /* NULL: from the path, else the input's */
         char *delimiter;
         char *quote;
-        bool header;
+        int header; /* enum spec_header */
         struct spec_list columns;
         int extra, missing, nested; /* enums of format.h */
     } output;
@@ -78,6 +79,7 @@ struct spec_values {
         uint64_t record_size, result_size;
     } limits;
     int isolation;
+    char *worker_program; /* path; NULL when not given */
     uint64_t seed;
 };
 
