@@ -58,8 +58,10 @@ static int open_script(struct tidemill_job *job, err *e)
     plan->first_line = 1;
     if (v->transform.script) {
         int status = read_script(&job->script, v->transform.script, e);
-        if (status != TIDEMILL_OK)
+        if (status != TIDEMILL_OK) {
+            tm_spec_locate(&job->spec, "transform.script", e);
             return status;
+        }
         return name_script(job, v->transform.script, v->transform.script, e);
     }
     const char *text = v->transform.each ? v->transform.each : v->transform.inline_text;

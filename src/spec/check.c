@@ -15,19 +15,23 @@ __attribute__((format(printf, 3, 4))) static void complain(struct spec *s, const
                                                            const char *format, ...)
 {
     char message[512];
-    struct spec_place place = s->places[tm_option_find(slice_of(key)) - tm_options];
     va_list args;
     err e;
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
     tm_err_text(&e, TIDEMILL_E_SPEC, slice_of(message));
-    if (s->file && place.line)
-        tm_err_at(&e, s->file, place.line, place.column);
+    tm_spec_locate(s, key, &e);
     tm_problem_add(s, &e);
 }
 
-static void check_script(struct spec *s)
+/* Its value may be another than the file meant: the file has mistakes, perhaps this one. */
+static bool unsure(const struct spec *s, const char *key, bool clean)
+{
+    return !clean && s->places[tm_option_find(slice_of(key)) - tm_options].line;
+}
+
+static void check_script(struct spec *s, bool clean)
 {
     const struct {
         const char *key, *value;
@@ -42,7 +46,7 @@ static void check_script(struct spec *s)
         if (forms[i].value && !first)
             first = forms[i].key;
     }
-    if (!first) {
+    if (!first && clean) {
         err e;
         tm_err_set(&e, TIDEMILL_E_SPEC,
                    "'transform.script' is missing: name a Lua file, or write 'transform.inline'");
@@ -52,9 +56,10 @@ static void check_script(struct spec *s)
     }
 }
 
-static void check_batch(struct spec *s)
+static void check_batch(struct spec *s, bool clean)
 {
-    if (s->values.transform.batch_wait && !s->values.transform.batch)
+    if (s->values.transform.batch_wait && !s->values.transform.batch &&
+        !unsure(s, "transform.batch", clean))
         complain(s, "transform.batch_wait",
                  "'transform.batch_wait' needs 'transform.batch', the number of records");
     if (s->values.transform.each && s->values.transform.batch)
@@ -62,15 +67,15 @@ static void check_batch(struct spec *s)
                  "'transform.batch' needs a script with a batch function, not 'transform.each'");
 }
 
-static void check_quarantine(struct spec *s)
+static void check_quarantine(struct spec *s, bool clean)
 {
     bool wanted = s->values.errors.policy == POLICY_QUARANTINE;
     const char *path = s->values.errors.quarantine;
-    if (wanted && !path)
+    if (wanted && !path && !unsure(s, "errors.quarantine", clean))
         complain(
             s, "errors.policy",
             "policy 'quarantine' needs 'errors.quarantine', the file that failed records go to");
-    if (!wanted && path)
+    if (!wanted && path && !unsure(s, "errors.policy", clean))
         complain(s, "errors.quarantine",
                  "'errors.quarantine' is used only with 'errors.policy: quarantine'");
     if (path && strcmp(path, s->values.output.path) == 0)
@@ -85,11 +90,12 @@ static void check_dialect(struct spec *s, const char *key, const char *delimiter
         complain(s, key, "delimiter and quote are both '%c'", *d);
 }
 
-static void check_dialects(struct spec *s)
+static void check_dialects(struct spec *s, bool clean)
 {
     const struct spec_values *v = &s->values;
     const char *comment = v->input.comment;
     const char *quote = v->input.quote ? v->input.quote : "\"";
+    (void)clean;
     check_dialect(s, v->input.delimiter ? "input.delimiter" : "input.quote", v->input.delimiter,
                   v->input.quote);
     check_dialect(s, v->output.delimiter ? "output.delimiter" : "output.quote", v->output.delimiter,
@@ -105,9 +111,10 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void check_columns(struct spec *s)
+static void check_columns(struct spec *s, bool clean)
 {
     const struct spec_list *columns = &s->values.output.columns;
+    (void)clean;
     if (columns->n < 2)
         return;
     char **sorted = malloc(columns->n * sizeof *sorted);
@@ -128,8 +135,9 @@ static void check_columns(struct spec *s)
 
 void tm_spec_contradictions(struct spec *s)
 {
-    static void (*const checks[])(struct spec *) = {check_script, check_batch, check_quarantine,
-                                                    check_dialects, check_columns};
+    static void (*const checks[])(struct spec *, bool) = {
+        check_script, check_batch, check_quarantine, check_dialects, check_columns};
+    bool clean = s->problems_n == 0;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
-        checks[i](s);
+        checks[i](s, clean);
 }

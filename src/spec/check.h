@@ -6,7 +6,10 @@
 
 #include "spec/spec.h"
 
-/* Add a problem for each contradiction, at the place of the option that it is about. */
+/*
+ * Add a problem for each contradiction, at the place of the option that it is about. In a file
+ * with other problems, what may come of these is left out.
+ */
 void tm_spec_contradictions(struct spec *s);
 
 #endif

@@ -190,6 +190,7 @@ static void load_option(struct loader *l, const struct option *o, const struct y
         [YAML_TEXT] = TAKES_SCALAR, [YAML_LIST] = TAKES_LIST, [YAML_MAP] = TAKES_MAP};
     bool good;
     err e;
+    l->spec->places[o - tm_options] = tm_place(l->t, node->key->at);
     if (node->spoilt || !has_value(l, node, o->key, strlen(o->key)))
         return;
     if (!(tm_option_kinds[o->type].takes & bits[node->kind])) {
@@ -205,10 +206,7 @@ static void load_option(struct loader *l, const struct option *o, const struct y
         good = load_list(l, o, node);
     else
         good = load_scalar(l, o, node);
-    if (!good)
-        return;
-    l->spec->places[o - tm_options] = tm_place(l->t, node->key->at);
-    if (o->offset == offsetof(struct spec_values, transform.inline_text))
+    if (good && o->offset == offsetof(struct spec_values, transform.inline_text))
         note_inline(l, node);
 }
 

@@ -53,6 +53,8 @@ static void read_tree(const struct job_text *t)
         tm_problem_at(t, 0, "the job file is empty");
     else if (!empty && !root->spoilt)
         tm_spec_from_tree(t, root);
+    if (t->spec->problems_n && !t->spec->out_of_memory)
+        tm_spec_contradictions(t->spec);
     tm_arena_release(&scratch);
 }
 
@@ -190,4 +192,11 @@ int tm_spec_check(struct spec *s, err *e)
     tm_problems_clear(s);
     tm_spec_contradictions(s);
     return tm_problems_status(s, e);
+}
+
+void tm_spec_locate(const struct spec *s, const char *key, err *e)
+{
+    struct spec_place place = s->places[tm_option_find(slice_of(key)) - tm_options];
+    if (s->file && place.line)
+        tm_err_at(e, s->file, place.line, place.column);
 }

@@ -127,6 +127,9 @@ const char *tm_spec_get(struct spec *s, const char *key);
  */
 int tm_spec_check(struct spec *s, err *e);
 
+/* Give an error about an option the place where the job file has it; none when it was set. */
+void tm_spec_locate(const struct spec *s, const char *key, err *e);
+
 /*
  * All values for another process, and back. `e` is E_WORKER when the bytes are not what pack wrote.
  */

@@ -109,10 +109,10 @@ static void look(const struct job_text *t, const yaml_parser_t *parser, size_t o
     *hint = '\0';
     if (offset > 0 && offset < text.n && memcmp(text.p + offset - 1, "${", 2) == 0)
         snprintf(hint, size, "quote a value that contains '${'");
-    else if (mark && strchr("*&!%@`{[", mark))
-        snprintf(hint, size, "quote a value that begins with '%c'", mark);
     else if (flow && line != tm_place(t, parser->problem_mark.index).line)
         snprintf(hint, size, "it begins on line %llu", (unsigned long long)line);
+    else if (mark && strchr("*&!%@`{[", mark))
+        snprintf(hint, size, "quote a value that begins with '%c'", mark);
 }
 
 void tm_yaml_explain(const struct job_text *t, const yaml_parser_t *parser)
