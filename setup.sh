@@ -20,7 +20,7 @@ END
 build_packages="gcc libc6-dev cmake ninja-build pkg-config liblua5.4-dev libyaml-dev"
 test_packages="$build_packages libcmocka-dev"
 bench_packages="$build_packages jq miller"
-lint_packages="clang-format clang-tidy"
+lint_packages="valgrind clang-format clang-tidy"
 
 packages_of() {
     case $1 in

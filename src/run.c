@@ -170,7 +170,7 @@ int tm_run_check(struct tidemill_run *run, err *e)
 
 static int start(struct tidemill_run *run, err *e)
 {
-    const struct format *format;
+    const struct format *format = NULL;
     struct output_dialect dialect;
     int status = prepare(run, &format, &dialect, e);
     if (status != TIDEMILL_OK)

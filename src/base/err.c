@@ -144,8 +144,8 @@ size_t tidemill_error_text(const tidemill_error *e, char *text, size_t size)
     if (n)
         n += snprintf(place + n, sizeof place - (size_t)n, " ");
     if (e->record)
-        n += snprintf(place + n, sizeof place - (size_t)n,
-                      "record %llu: ", (unsigned long long)e->record);
+        snprintf(place + n, sizeof place - (size_t)n,
+                 "record %llu: ", (unsigned long long)e->record);
     int length = snprintf(text, size, "%s%s", place, e->message);
     return length < 0 ? 0 : (size_t)length;
 }
