@@ -18,7 +18,7 @@ END
 # ---- what is needed ----
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config liblua5.4-dev libyaml-dev"
-test_packages="$build_packages libcmocka-dev"
+test_packages="$build_packages libcmocka-dev python3"
 bench_packages="$build_packages jq miller"
 lint_packages="valgrind clang-format clang-tidy"
 

@@ -1,0 +1,142 @@
+"""What the tests in this folder share: the command, deadlines, and a look at processes.
+
+Nothing here sleeps for a fixed time and then trusts that something has happened: until() waits for
+the event itself, and a deadline only turns a hang into a failure.
+"""
+
+import atexit
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+TIDEMILL = os.environ.get("TIDEMILL", "build/tidemill")
+BUILD = os.environ.get("TIDEMILL_BUILD", "build")
+CC = os.environ.get("CC", "cc")
+SANITIZED = "-fsanitize" in os.environ.get("TIDEMILL_CFLAGS", "")
+LONG = os.environ.get("TIDEMILL_LONG", "") not in ("", "0")
+HERE = os.path.dirname(os.path.abspath(__file__))
+DEADLINE = 120  # seconds; against hangs only
+
+scratch = tempfile.mkdtemp(prefix="tidemill-fault.")
+os.environ["LC_ALL"] = "C"
+
+
+@atexit.register
+def _clean():
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def path(name):
+    return os.path.join(scratch, name)
+
+
+def write(name, data):
+    """A file in the scratch folder; gives its path."""
+    full = path(name)
+    with open(full, "wb") as file:
+        file.write(data if isinstance(data, bytes) else data.encode())
+    return full
+
+
+def read(name):
+    """Its bytes, None when there is no such file."""
+    try:
+        with open(path(name), "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def settings(**options):
+    """--set arguments; 'errors_policy' stands for errors.policy, None leaves one out."""
+    out = []
+    for key, value in options.items():
+        if value is not None:
+            out += ["--set", "%s=%s" % (key.replace("__", "."), value)]
+    return out
+
+
+def each(code, *args, **options):
+    return [TIDEMILL, "each", code, "-q", *args, *settings(**options)]
+
+
+def script(text, *args, **options):
+    """A run of a whole script, given inline."""
+    lines = "".join("    " + line + "\n" for line in text.splitlines())
+    job = write("job-%08x.yaml" % (hash(text) & 0xFFFFFFFF), "transform:\n  inline: |\n" + lines)
+    return [TIDEMILL, "run", job, "-q", *args, *settings(**options)]
+
+
+def run(command, **options):
+    """To the end, with everything caught. A command that hangs fails the test."""
+    options.setdefault("stdin", subprocess.DEVNULL if "input" not in options else None)
+    if options["stdin"] is None:
+        del options["stdin"]
+    return subprocess.run(command, capture_output=True, timeout=DEADLINE, check=False, **options)
+
+
+@contextlib.contextmanager
+def started(command, **options):
+    """A process that is gone at the end of the block, whatever happened."""
+    process = subprocess.Popen(command, **options)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        process.wait()
+
+
+def until(condition, what):
+    """Wait for condition() to be true; gives its value."""
+    end = time.monotonic() + DEADLINE
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError("waited in vain: " + what)
+        time.sleep(0.001)
+
+
+def children(pid):
+    """The processes that have `pid` as their parent, zombies left out."""
+    found = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/children" % (pid, task)) as file:
+                found += [int(word) for word in file.read().split()]
+    return [child for child in found if alive(child)]
+
+
+def status_of(pid):
+    """/proc/PID/status as a dictionary; empty when there is no such process."""
+    try:
+        with open("/proc/%d/status" % pid) as file:
+            return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    except OSError:
+        return {}
+
+
+def alive(pid):
+    state = status_of(pid).get("State", "Z")
+    return state[0] not in "ZX"
+
+
+def kill(pid, number=signal.SIGKILL):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def main():
+    unittest.main(module="__main__", argv=[sys.argv[0], *sys.argv[1:]], verbosity=1)
