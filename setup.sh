@@ -10,7 +10,7 @@ usage: ./setup.sh WHAT
   demo            build tidemill and run examples/double/job.yaml
   build           build it, optimised, into build/
   test [PRESET]   build it (release when no PRESET is given) and run all tests
-  bench           build it and time it beside its peers
+  bench [ARG...]  build it and time it beside its peers (tests/bench/run ARG...)
   deps [GROUP]    install what is needed: build, test, bench or lint
 END
 }
@@ -18,8 +18,9 @@ END
 # ---- what is needed ----
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config liblua5.4-dev libyaml-dev"
-test_packages="$build_packages libcmocka-dev python3"
-bench_packages="$build_packages jq miller"
+# jq and Miller do the same work in another way: tests/diff compares.
+test_packages="$build_packages libcmocka-dev python3 jq miller"
+bench_packages="$build_packages python3 jq miller mawk lua5.4 lua-cjson"
 lint_packages="valgrind clang-format clang-tidy"
 
 packages_of() {
@@ -98,12 +99,14 @@ folder_of() {
     case $1 in release) echo build ;; *) echo "build-$1" ;; esac
 }
 
+# build PRESET TESTING [TARGET...]
 build() {
     folder=$(folder_of "$1")
     echo "building $folder"
     mkdir -p "$folder"
     quietly "$folder/configure.log" cmake --preset "$1" -DBUILD_TESTING="$2"
-    quietly "$folder/build.log" cmake --build "$folder" -j "$(cpus)"
+    shift 2
+    quietly "$folder/build.log" cmake --build "$folder" -j "$(cpus)" ${1:+--target} "$@"
 }
 
 # One number from the first line of ctest's report.
@@ -152,8 +155,9 @@ test)
     ;;
 bench)
     install_packages bench
-    build release OFF
-    tests/bench/run
+    build release ON tidemill_command tidemill_worker make_data
+    shift
+    tests/bench/run "$@"
     ;;
 deps)
     install_packages "${2:-test}"
