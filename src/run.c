@@ -125,8 +125,8 @@ static int not_input(const struct tidemill_run *run, const struct sink *sink, er
                   : input->kind == INPUT_FD ? fstat(input->fd, &in)
                                             : -1;
         if (got == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
-            return tm_err_set(e, TIDEMILL_E_OUTPUT, "'%s' is an input and the output at once",
-                              sink->name);
+            return tm_err_set(e, TIDEMILL_E_OUTPUT, "'%s' is an input and the %s at once", sink->name,
+                              sink == &run->out ? "output" : "quarantine");
     }
     return TIDEMILL_OK;
 }
@@ -135,25 +135,31 @@ static int open_sinks(struct tidemill_run *run, err *e)
 {
     const struct spec_values *v = &run->plan->spec->values;
     int status;
-    if (run->out.kind == SINK_NONE &&
-        (status = tm_sink_open_path(&run->out, v->output.path, e)) != TIDEMILL_OK)
-        return status;
     if (v->errors.policy == POLICY_QUARANTINE &&
         (status = tm_sink_open_path(&run->quarantine, v->errors.quarantine, e)) != TIDEMILL_OK)
         return status;
-    status = not_input(run, &run->out, e);
-    return status == TIDEMILL_OK ? not_input(run, &run->quarantine, e) : status;
+    if (run->out.kind == SINK_NONE &&
+        (status = tm_sink_open_path(&run->out, v->output.path, e)) != TIDEMILL_OK)
+        return status;
+    if (tm_sink_same(&run->out, &run->quarantine))
+        return tm_err_set(e, TIDEMILL_E_OUTPUT, "'%s' is the output and the quarantine at once",
+                          run->quarantine.name);
+    return TIDEMILL_OK;
 }
 
 /* Look at everything that a run needs, and open what can be opened before there is work. */
 static int prepare(struct tidemill_run *run, const struct format **format,
                    struct output_dialect *dialect, err *e)
 {
-    int status = run->source.n ? TIDEMILL_OK : default_input(run, e);
+    int status = open_sinks(run, e);
+    if (status == TIDEMILL_OK && !run->source.n)
+        status = default_input(run, e);
     if (status == TIDEMILL_OK)
         status = tm_source_check(&run->source, e);
     if (status == TIDEMILL_OK)
-        status = open_sinks(run, e);
+        status = not_input(run, &run->out, e);
+    if (status == TIDEMILL_OK)
+        status = not_input(run, &run->quarantine, e);
     if (status == TIDEMILL_OK)
         status = find_formats(run, format, e);
     if (status == TIDEMILL_OK)
@@ -163,7 +169,7 @@ static int prepare(struct tidemill_run *run, const struct format **format,
 
 int tm_run_check(struct tidemill_run *run, err *e)
 {
-    const struct format *format;
+    const struct format *format = NULL;
     struct output_dialect dialect;
     return prepare(run, &format, &dialect, e);
 }
@@ -494,6 +500,13 @@ static void complete(struct tidemill_run *run)
     run->phase = RUN_OVER;
 }
 
+/* Before a start that failed, may the quarantine be emptied? Not where it is something else. */
+static bool may_replace(const struct tidemill_run *run)
+{
+    return run->status != TIDEMILL_E_SPEC && !tm_sink_same(&run->out, &run->quarantine) &&
+           not_input(run, &run->quarantine, NULL) == TIDEMILL_OK;
+}
+
 /* The run cannot go on; what was committed still reaches the output. */
 static void fail(struct tidemill_run *run, int status)
 {
@@ -504,8 +517,10 @@ static void fail(struct tidemill_run *run, int status)
     if (before == RUN_GOING && run->output.begun && status != TIDEMILL_E_OUTPUT)
         tm_output_end(&run->output, NULL, &ignored);
     leave_pool(run);
-    run->phase = before == RUN_NEW || status == TIDEMILL_E_OUTPUT ? RUN_OVER : RUN_FLUSHING;
-    if (status == TIDEMILL_E_OUTPUT)
+    run->phase = RUN_FLUSHING;
+    if (before == RUN_NEW && !may_replace(run))
+        run->phase = RUN_OVER;
+    else if (before == RUN_NEW || status == TIDEMILL_E_OUTPUT)
         complete(run);
 }
 

@@ -206,6 +206,27 @@ int tm_sink_open_pull(struct sink *s, err *e)
     return name_it(s, "the host", e);
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool tm_sink_same(const struct sink *a, const struct sink *b)
+{
+    struct stat in[2];
+    if (a->kind != SINK_FILE || b->kind != SINK_FILE ||
+        strcmp(base_name(a->path), base_name(b->path)) != 0)
+        return false;
+    char *folders[] = {folder_of(a->path), folder_of(b->path)};
+    bool seen = true;
+    for (int i = 0; i < 2; i++) {
+        seen = folders[i] && stat(folders[i], &in[i]) == 0 && seen;
+        free(folders[i]);
+    }
+    return seen && in[0].st_dev == in[1].st_dev && in[0].st_ino == in[1].st_ino;
+}
+
 /* ---- Writing ---- */
 
 /* Write what goes; *bytes is what is left. */

@@ -39,6 +39,9 @@ int tm_sink_open_fd(struct sink *s, int fd, const char *name, err *e);
 int tm_sink_open_callback(struct sink *s, tidemill_write_fn write, void *context, err *e);
 int tm_sink_open_pull(struct sink *s, err *e);
 
+/* Would both replace one file? */
+bool tm_sink_same(const struct sink *a, const struct sink *b);
+
 /* Take bytes: all of them, unless it fails with E_OUTPUT (path and reason) or E_MEMORY. */
 int tm_sink_write(struct sink *s, struct slice bytes, err *e);
 /* Write what is pending, as far as it goes without blocking. */

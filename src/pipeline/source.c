@@ -96,7 +96,7 @@ int tm_source_add_glob(struct source *s, const char *pattern, err *e)
         return tm_source_add_path(s, pattern, e);
     /* Sorted here: glob() would sort by the locale. */
     int code = glob(pattern, GLOB_NOSORT | GLOB_ERR, NULL, &found);
-    if (code == GLOB_NOMATCH)
+    if (code == GLOB_NOMATCH || (code == GLOB_ABORTED && errno == ENOENT))
         return tm_err_set(e, TIDEMILL_E_INPUT, "no file matches '%s'", pattern);
     if (code == GLOB_NOSPACE)
         return tm_err_memory(e, "the input");

@@ -117,10 +117,14 @@ static struct node *read_object(struct arena *a, struct slice text, int *status,
     tm_json_reader_free(reader);
     if (*status == TIDEMILL_OK)
         return n;
+    struct slice shown = tm_shown(text);
     if (*status == TIDEMILL_E_MEMORY)
         *status = tm_err_memory(e, "");
-    else
+    else if (text.n && *text.p == '{')
         *status = tm_err_set(e, TIDEMILL_E_SPEC, "expected a JSON object (%s)", detail.message);
+    else
+        *status = tm_err_set(e, TIDEMILL_E_SPEC, "expected a JSON object, got '%.*s'", (int)shown.n,
+                             shown.p);
     return NULL;
 }
 
