@@ -5,21 +5,12 @@
  */
 #include "run.h"
 
-#include <errno.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "pipeline/policy.h"
-
-/* So much of a worker's results is read before its turn. */
-#define AHEAD_MAX ((size_t)256 << 10)
-/* Deaths in a row: without any progress, before anything was ready, of a record alone in hand. */
-#define FUTILE_MAX       20
-#define START_DEATHS_MAX 3
-#define ALONE_MAX        3
 
 int tm_run_init(struct tidemill_run *run, const struct plan *plan, struct pool *pool, err *e)
 {
@@ -190,192 +181,18 @@ static int start(struct tidemill_run *run, err *e)
     run->merger.message = message;
     run->merger.message_context = context;
     tm_dispatcher_init(&run->dispatcher, &run->splitter, run->pool, &run->merger);
+    run->recovery = (struct recovery){
+        .pool = run->pool, .merger = &run->merger, .loop = &run->loop};
+    run->collector = (struct collector){run->pool, &run->merger, &run->recovery, &run->out};
     run->phase = RUN_GOING;
     return tm_output_init(&run->output, format, &dialect, &run->out, e);
 }
 
-/* ---- Results ---- */
-
-#define GARBAGE "sent what no worker sends"
-
-/*
- * A worker died before it could work. One that exits does so again; a signal may have come from
- * outside, so it is tried a few times.
- */
-static int died_starting(struct tidemill_run *run, const struct worker_handle *w, int status,
-                         const char *how, err *e)
-{
-    if (status != -1 && WIFSIGNALED(status) && ++run->start_deaths < START_DEATHS_MAX)
-        return TIDEMILL_OK;
-    return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u %s while it started (the script's setup)",
-                      w->number, how);
-}
-
-/* The record (or batch) that killed its worker again and again while it was alone in hand. */
-static int condemn(struct tidemill_run *run, struct chunk *c, const char *how, err *e)
-{
-    err why = {0};
-    tm_err_set(&why, TIDEMILL_E_WORKER, "the worker process %s", how);
-    run->futile = 0;
-    c->deaths = c->alone = 0;
-    for (uint32_t last = c->part_end; c->done < last;) {
-        int status = tm_merger_fail(&run->merger, c, c->done++, &why, e);
-        if (status != TIDEMILL_OK)
-            return status;
-    }
-    return TIDEMILL_OK;
-}
-
-/* What the dead worker's first chunk needs now: the rest again, or one record (or batch) alone. */
-static void next_part(const struct tidemill_run *run, struct chunk *c)
-{
-    uint64_t batch = run->plan->spec->values.transform.batch;
-    uint32_t one = batch ? (uint32_t)batch : 1;
-    c->part = c->done;
-    c->part_end = c->deaths > 1 && c->records - c->done > one ? c->done + one : c->records;
-}
-
-/* Is the next record to do (or its batch) all that the part has left? */
-static bool is_alone(const struct tidemill_run *run, const struct chunk *c)
-{
-    uint64_t batch = run->plan->spec->values.transform.batch;
-    return c->part_end - c->done <= (batch ? batch : 1);
-}
-
-/*
- * The worker of the first chunk is gone: by itself, or because it sent what no worker sends. All
- * that it had committed is. A new one goes on from there.
- */
-static int died(struct tidemill_run *run, struct worker_handle *w, const char *garbage, err *e)
-{
-    char how[128];
-    int wait_status, status = TIDEMILL_OK;
-    struct chunk *c = w->hand_n ? w->hand[0] : NULL;
-    bool starting = w->state == WORKER_STARTING;
-    tm_pool_stop(run->pool, w, &run->loop, &wait_status);
-    tm_process_describe(wait_status, how, sizeof how);
-    run->merger.stats.deaths++;
-    if (starting)
-        status = died_starting(run, w, wait_status, how, e);
-    else if (++run->futile > FUTILE_MAX)
-        status = tm_err_set(e, TIDEMILL_E_WORKER, "workers keep dying: the last one %s",
-                            garbage ? garbage : how);
-    if (status != TIDEMILL_OK || !c)
-        return status;
-    if (!starting) {
-        c->deaths++;
-        c->alone = is_alone(run, c) ? c->alone + 1 : 0;
-        if (c->alone == ALONE_MAX)
-            status = condemn(run, c, garbage ? garbage : how, e);
-    }
-    if (status != TIDEMILL_OK)
-        return status;
-    w->sent_n = 1;
-    next_part(run, c);
-    if (c->done == c->records)
-        tm_pool_part_done(w);
-    w->sent_n = 0;
-    if (w->hand_n == 0)
-        return TIDEMILL_OK;
-    status = tm_pool_start(run->pool, w, e);
-    return status == TIDEMILL_OK ? tm_pool_send(w, &run->output, e) : status;
-}
-
-static void pass_log(struct tidemill_run *run, const struct frame *f)
-{
-    struct cursor c = {f->payload.p, f->payload.n, false};
-    uint8_t level = tm_cursor_u8(&c);
-    struct slice text = tm_cursor_bytes(&c);
-    if (!c.bad)
-        tm_merger_message(&run->merger, level, text);
-}
-
-/* There was progress: deaths count from the beginning again. */
-static void committed(struct tidemill_run *run, struct chunk *c)
-{
-    run->futile = 0;
-    c->deaths = c->alone = 0;
-}
-
-/* Frames of a worker up to the next RESULT, which waits for its turn. */
-static int take_answers(struct tidemill_run *run, struct worker_handle *w, err *e)
-{
-    struct frame f;
-    for (;;) {
-        if (tm_frame_type(&w->reader) == FRAME_RESULT)
-            return TIDEMILL_OK;
-        switch (tm_frame_next(&w->reader, &f)) {
-        case FRAME_BAD:
-            w->gone = true;
-            return TIDEMILL_OK;
-        case FRAME_WAIT:
-            return TIDEMILL_OK;
-        case FRAME_TAKEN:
-            break;
-        }
-        if (f.type == FRAME_LOG) {
-            pass_log(run, &f);
-            continue;
-        }
-        int status = tm_pool_answer(w, &f, e);
-        if (status != TIDEMILL_OK)
-            return status;
-        run->start_deaths = 0;
-    }
-}
-
-/* Commit what the worker of the first chunk has sent. *progress: there may be more to take. */
-static int take_result(struct tidemill_run *run, struct worker_handle *w, bool *progress, err *e)
-{
-    struct frame f;
-    const struct chunk *c = run->merger.first;
-    int status = take_answers(run, w, e);
-    if (status != TIDEMILL_OK || w->state == WORKER_NONE)
-        return status;
-    if (tm_frame_type(&w->reader) != FRAME_RESULT) {
-        *progress = w->gone;
-        return w->gone ? died(run, w, NULL, e) : TIDEMILL_OK;
-    }
-    *progress = true;
-    if (tm_frame_next(&w->reader, &f) != FRAME_TAKEN || w->hand_n == 0 || w->hand[0] != c)
-        return died(run, w, GARBAGE, e);
-    uint32_t before = c->done;
-    status = tm_merger_result(&run->merger, f.payload, e);
-    if (c->done > before)
-        committed(run, w->hand[0]);
-    if (status == TIDEMILL_E_WORKER && e->record == 0)
-        return died(run, w, GARBAGE, e);
-    if (status != TIDEMILL_OK || c->done < c->part_end)
-        return status;
-    tm_pool_part_done(w);
-    return tm_pool_send(w, &run->output, e);
-}
-
-static int merge(struct tidemill_run *run, err *e)
-{
-    bool progress = true;
-    while (progress) {
-        int status = tm_merger_advance(&run->merger, e);
-        const struct chunk *c = run->merger.first;
-        if (status != TIDEMILL_OK || !c || !c->worker || sink_full(&run->out))
-            return status;
-        status = take_result(run, c->worker, &progress, e);
-        if (status != TIDEMILL_OK)
-            return status;
-    }
-    return TIDEMILL_OK;
-}
-
 /* ---- Descriptors ---- */
-
-static bool has_turn(const struct tidemill_run *run, const struct worker_handle *w)
-{
-    return run->merger.first && run->merger.first->worker == w && !sink_full(&run->out);
-}
 
 static int want_worker(struct tidemill_run *run, struct worker_handle *w, err *e)
 {
-    bool read = !w->gone && (has_turn(run, w) || frame_pending(&w->reader) < AHEAD_MAX);
+    bool read = collector_wants(&run->collector, w);
     if (w->state == WORKER_NONE)
         return TIDEMILL_OK;
     int status = tm_loop_want(&run->loop, &w->in, link_waiting(&w->link) ? EPOLLOUT : 0, e);
@@ -410,22 +227,7 @@ static int move_worker(struct tidemill_run *run, struct worker_handle *w, err *e
     /* A broken pipe shows as the end of the results, which say more. */
     if (link_waiting(&w->link) && tm_link_flush(&w->link, w->process.in) < 0)
         tm_link_release(&w->link);
-    if (!w->out.ready || w->gone)
-        return TIDEMILL_OK;
-    switch (tm_frame_fill(&w->reader, w->process.out)) {
-    case FILL_BYTES:
-    case FILL_BLOCK:
-        break;
-    case FILL_END:
-        w->gone = true;
-        break;
-    case FILL_ERROR:
-        if (errno == ENOMEM)
-            return tm_err_memory(e, "results");
-        w->gone = true;
-        break;
-    }
-    return take_answers(run, w, e);
+    return w->out.ready && !w->gone ? tm_collector_read(&run->collector, w, e) : TIDEMILL_OK;
 }
 
 /* Workers that are gone with nothing left to say and nothing in hand. */
@@ -435,7 +237,7 @@ static int bury(struct tidemill_run *run, err *e)
     for (uint32_t i = 0; i < run->plan->workers && status == TIDEMILL_OK; i++) {
         struct worker_handle *w = &run->pool->workers[i];
         if (w->gone && !w->hand_n && w->state != WORKER_NONE && w->state != WORKER_ENDED)
-            status = died(run, w, NULL, e);
+            status = tm_recovery_died(&run->recovery, w, NULL, e);
     }
     return status;
 }
@@ -528,7 +330,7 @@ static int advance(struct tidemill_run *run, err *e)
 {
     int status = TIDEMILL_OK;
     if (run->phase == RUN_GOING)
-        status = merge(run, e);
+        status = tm_collector_merge(&run->collector, e);
     if (status == TIDEMILL_OK)
         status = bury(run, e);
     if (status == TIDEMILL_OK && run->phase == RUN_GOING && run->dispatcher.done &&
@@ -587,9 +389,11 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
     if (more || run->source.watch.ready || run->out.watch.ready || tm_run_waits_for_host(run))
         timeout = 0;
     tm_loop_timer(&run->loop,
-                  sooner(run->dispatcher.recheck, tm_splitter_deadline(&run->splitter)));
+                  sooner(tm_recovery_deadline(&run->recovery),
+                         sooner(run->dispatcher.recheck, tm_splitter_deadline(&run->splitter))));
     status = tm_loop_wait(&run->loop, timeout, e);
     run->moved = more || has_events(run);
+    tm_recovery_time(&run->recovery);
     if (status == TIDEMILL_OK)
         status = move_bytes(run, e);
     return status == TIDEMILL_OK ? advance(run, e) : status;

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "job.h"
+#include "pipeline/collector.h"
 #include "pipeline/dispatcher.h"
 
 enum run_phase {
@@ -25,6 +26,8 @@ struct tidemill_run {
     struct splitter splitter;
     struct dispatcher dispatcher;
     struct merger merger;
+    struct recovery recovery;
+    struct collector collector;
     struct sink out, quarantine;
     struct output output;
     struct arena arena; /* of the output's dialect */
@@ -32,11 +35,9 @@ struct tidemill_run {
     int status;
     err failure;
     atomic_bool stop;
-    bool stopping;         /* stop was seen */
-    bool moved;            /* the last turn read, wrote or committed something */
-    uint32_t futile;       /* deaths in a row without a commit or a condemnation */
-    uint32_t start_deaths; /* in a row, of workers that never got ready */
-    bool wired;            /* splitter, output and merger are set up */
+    bool stopping; /* stop was seen */
+    bool moved;    /* the last turn read, wrote or committed something */
+    bool wired;    /* splitter, output and merger are set up */
 };
 
 int tm_run_init(struct tidemill_run *run, const struct plan *plan, struct pool *pool, err *e);

@@ -33,6 +33,15 @@ enum chunk_kind {
     CHUNK_BROKEN,  /* the input ends here with an error: `failure` */
 };
 
+/* How often results are committed: the more deaths a chunk has seen, the more often. */
+enum chunk_care {
+    CARE_NONE,
+    CARE_AGAIN,  /* as before: whoever killed the worker may have been anybody */
+    CARE_TIME,   /* every quarter of a millisecond */
+    CARE_RECORD, /* every record, so that the next death names the one that was in hand */
+    CARE_ALONE,  /* every record, and the next one is sent alone */
+};
+
 struct chunk {
     struct chunk *next; /* in the merger's order */
     enum chunk_kind kind;
@@ -50,8 +59,10 @@ struct chunk {
     struct worker_handle *worker; /* who has it; NULL: nobody yet */
     uint32_t done;                /* records committed */
     uint32_t part, part_end; /* records of the part that the worker has: all, unless one died */
-    uint32_t deaths;         /* in a row with record `done` in hand, and no progress */
-    uint32_t alone;          /* of these, with nothing else in hand */
+    enum chunk_care care;
+    uint32_t alone;  /* deaths in a row with record `done` (or its batch) alone in hand */
+    uint32_t doomed; /* 1 + the record that was over its time, 0: none; up to doomed_end */
+    uint32_t doomed_end;
 };
 
 struct block *tm_block_new(size_t cap);

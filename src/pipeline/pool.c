@@ -102,8 +102,9 @@ int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
     if (status != TIDEMILL_OK)
         return status;
     w->state = WORKER_STARTING;
-    w->told_run = w->told_columns = w->gone = false;
-    w->told_file = w->sent_n = 0;
+    w->told_run = w->told_columns = w->gone = w->slow = false;
+    w->told_file = w->sent_n = w->busy_end = 0;
+    w->silent = 0;
     w->began = clock_now();
     w->in = (struct watch){.fd = w->process.in};
     w->out = (struct watch){.fd = w->process.out};
@@ -169,6 +170,12 @@ static struct record_place part_place(const struct chunk *c)
     return place;
 }
 
+/* Microseconds. */
+static const uint32_t commit_every[] = {
+    [CARE_NONE] = 50000, [CARE_AGAIN] = 50000, [CARE_TIME] = 250,
+    [CARE_RECORD] = 0,   [CARE_ALONE] = 0,
+};
+
 static int send_part(struct worker_handle *w, const struct chunk *c, const struct output *output,
                      err *e)
 {
@@ -178,7 +185,8 @@ static int send_part(struct worker_handle *w, const struct chunk *c, const struc
                                    .file = file->id,
                                    .first_record = c->first_record + c->part,
                                    .first_line = place.line,
-                                   .records = c->part_end - c->part};
+                                   .records = c->part_end - c->part,
+                                   .commit = commit_every[c->care]};
     /* Columns that output.columns names are known to the worker from its job. */
     bool fixed = output->format->has_columns && output->fixed && !output->dialect.columns_n;
     struct buf b;
@@ -224,9 +232,23 @@ int tm_pool_send(struct worker_handle *w, const struct output *output, err *e)
     return TIDEMILL_OK;
 }
 
+void tm_pool_busy(struct worker_handle *w, const struct frame *f)
+{
+    struct cursor in = {f->payload.p, f->payload.n, false};
+    const struct chunk *c = w->hand_n ? w->hand[0] : NULL;
+    uint64_t sequence = tm_cursor_u64(&in);
+    uint32_t first = tm_cursor_u32(&in), end = tm_cursor_u32(&in);
+    w->busy_end = 0;
+    if (in.bad || !c || c->sequence != sequence || first >= end || end > c->part_end - c->part)
+        return;
+    w->busy = c->part + first;
+    w->busy_end = c->part + end;
+}
+
 void tm_pool_part_done(struct worker_handle *w)
 {
     struct chunk *c = w->hand[0];
+    w->busy_end = 0;
     w->began = clock_now();
     w->sent_n--;
     if (c->done < c->records) {

@@ -36,8 +36,11 @@ struct worker_handle {
     uint32_t sent_n; /* of them, told to the process */
     bool told_run, told_columns;
     uint32_t told_file;
-    int64_t began; /* when it could begin the oldest chunk in hand */
-    bool gone;     /* its results have ended; what is in the reader may still count */
+    int64_t began;           /* when it could begin the oldest chunk in hand */
+    uint32_t busy, busy_end; /* records of the oldest chunk that a BUSY frame named; end 0: none */
+    int64_t silent;          /* ns that it has been at a record without a word */
+    bool slow;               /* killed for that */
+    bool gone;               /* its results have ended; what is in the reader may still count */
 };
 
 struct pool {
@@ -72,6 +75,8 @@ void tm_pool_give(struct worker_handle *w, struct chunk *c);
  * columns, file. A part of a chunk is finished before anything behind it is sent.
  */
 int tm_pool_send(struct worker_handle *w, const struct output *output, err *e);
+/* A BUSY frame: remembered if it speaks of the oldest chunk in hand. */
+void tm_pool_busy(struct worker_handle *w, const struct frame *f);
 /* The part of the oldest chunk is committed; with the whole chunk it leaves the hand. */
 void tm_pool_part_done(struct worker_handle *w);
 int tm_pool_send_end(struct worker_handle *w, err *e);

@@ -149,6 +149,7 @@ bool tm_protocol_put_chunk(struct buf *b, const struct protocol_chunk *chunk, si
     tm_buf_u64(b, chunk->first_record);
     tm_buf_u64(b, chunk->first_line);
     tm_buf_u32(b, chunk->records);
+    tm_buf_u32(b, chunk->commit);
     return tm_frame_end(b, begin, length);
 }
 
@@ -159,5 +160,6 @@ bool tm_protocol_get_chunk(struct cursor *c, struct protocol_chunk *chunk)
     chunk->first_record = tm_cursor_u64(c);
     chunk->first_line = tm_cursor_u64(c);
     chunk->records = tm_cursor_u32(c);
+    chunk->commit = tm_cursor_u32(c);
     return !c->bad;
 }

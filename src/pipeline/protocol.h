@@ -27,6 +27,7 @@ enum frame_type {
     FRAME_READY,  /* nothing: loaded and set up */
     FRAME_FAILED, /* u32 status, message: the script cannot be used */
     FRAME_LOG,    /* u8 level, text: printed outside records */
+    FRAME_BUSY, /* u64 sequence, u32 first, u32 end: these records have been in hand for a while */
     FRAME_RESULT, /* u64 sequence, u32 through, u64 nanoseconds spent on the chunk so far, then items:
                      see enum item_type */
     FRAME_DONE,   /* u32 status, message: how teardown went */
@@ -69,6 +70,7 @@ struct protocol_chunk {
     uint64_t first_record; /* 1-based in the job */
     uint64_t first_line;   /* 1-based in the file */
     uint32_t records;
+    uint32_t commit; /* microseconds: results are committed at least so often */
 };
 
 void tm_protocol_put_job(struct buf *b, const struct protocol_job *job, const struct spec *spec);

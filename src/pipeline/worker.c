@@ -15,9 +15,9 @@
 #include "pipeline/frame.h"
 #include "pipeline/protocol.h"
 #include "pipeline/results.h"
+#include "pipeline/watchdog.h"
 
 #define FLUSH_BYTES ((size_t)128 << 10)
-#define FLUSH_NS    50000000
 
 /* Exit statuses, for whoever looks at the process from outside. */
 enum { EXIT_FINE = 0, EXIT_LOST_PARENT = 111, EXIT_PROTOCOL = 112 };
@@ -61,7 +61,8 @@ struct worker {
     struct worker_batch batch;
     uint64_t sequence;
     int64_t began;   /* the chunk, by the exact clock */
-    int64_t flushed; /* when, by the coarse clock */
+    int64_t flushed; /* when */
+    int64_t commit;  /* ns: results are handed over at least so often */
 };
 
 /* ---- Answers ---- */
@@ -110,13 +111,13 @@ static void flush_results(struct worker *w)
     if (tm_results_end(&w->results, spent, &frame, &why) != TIDEMILL_OK)
         give_up(&why);
     send_bytes(frame);
-    w->flushed = clock_coarse();
+    w->flushed = clock_now();
     tm_results_begin(&w->results, w->sequence, w->results.through);
 }
 
 static void flush_if_due(struct worker *w)
 {
-    if (w->results.out.n >= FLUSH_BYTES || clock_coarse() - w->flushed >= FLUSH_NS)
+    if (w->results.out.n >= FLUSH_BYTES || clock_now() - w->flushed >= w->commit)
         flush_results(w);
 }
 
@@ -149,6 +150,10 @@ static void on_log(void *data, int level, struct slice text)
 
 static void finish_call(struct worker *w, enum script_outcome outcome, uint32_t kept, err *why)
 {
+    if (tm_watchdog_leave()) {
+        outcome = SCRIPT_FAILED;
+        tm_watchdog_text(&w->spec, why);
+    }
     if (outcome == SCRIPT_FAILED || tm_results_commit(&w->results, kept, why) != TIDEMILL_OK)
         tm_results_fail(&w->results, why);
     tm_arena_reset(&w->arena);
@@ -166,6 +171,7 @@ static void call_record(struct worker *w, struct node *record, uint32_t number,
 {
     err why = {0};
     tm_results_call(&w->results, &number, 1);
+    tm_watchdog_enter(w->sequence, number, number + 1);
     enum script_outcome outcome = tm_script_record(w->script, record, place, &why);
     finish_call(w, outcome, outcome == SCRIPT_KEPT, &why);
 }
@@ -178,6 +184,7 @@ static void call_batch(struct worker *w)
     if (b->n == 0)
         return;
     tm_results_call(&w->results, b->members, b->n);
+    tm_watchdog_enter(w->sequence, b->members[0], b->members[b->n - 1] + 1);
     enum script_outcome outcome = tm_script_batch(w->script, b->records, b->n, &b->place,
                                                   b->outcomes, &b->current, &why);
     for (uint32_t i = 0; i < b->n; i++)
@@ -257,7 +264,8 @@ static void handle_chunk(struct worker *w, struct cursor *c)
     w->sequence = chunk.sequence;
     w->in_chunk = true;
     w->began = clock_now();
-    w->flushed = clock_coarse();
+    w->flushed = w->began;
+    w->commit = (int64_t)chunk.commit * 1000;
     tm_results_begin(&w->results, chunk.sequence, 0);
     while (c->n) {
         size_t length = next_record(w, c->p, c->n, &number, &place);
@@ -410,6 +418,8 @@ static void make_script(struct worker *w, const struct protocol_job *job)
         send_status(FRAME_FAILED, status, why.message);
         _exit(EXIT_FINE);
     }
+    if (!job->check && !tm_watchdog_start(&w->spec, w->script))
+        give_up_text("the worker cannot have a timer for limits.record_time");
     send_status(FRAME_READY, 0, "");
 }
 

@@ -222,6 +222,19 @@ void tm_lj_call_bind(lua_State *L, struct script *s)
     lua_pushcclosure(L, s->config.batch ? lj_batch : lj_record, 2);
 }
 
+static void lj_interrupt(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    lua_pushliteral(L, "interrupted");
+    lua_error(L);
+}
+
+void tm_script_interrupt(struct script *s)
+{
+    s->interrupted = 1;
+    lua_sethook(s->L, lj_interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
 /* Call what is bound, at 2 of the stack, for the `n` records. */
 static int call_run(struct script *s, struct node **records, size_t n,
                     const struct script_place *place, enum script_outcome *outcomes, err *e)
@@ -239,6 +252,10 @@ static int call_run(struct script *s, struct node **records, size_t n,
         outcomes[i] = SCRIPT_DROPPED;
     lua_pushvalue(s->L, 2);
     int status = tm_script_enter(s, 0, 0, "", e);
+    if (s->interrupted) {
+        lua_sethook(s->L, NULL, 0, 0);
+        s->interrupted = 0;
+    }
     if (call->refused) {
         status = call->err.status;
         if (e)

@@ -89,6 +89,13 @@ enum script_outcome tm_script_batch(struct script *s, struct node **records, siz
                                     const struct script_place *place, enum script_outcome *outcomes,
                                     size_t *current, err *e);
 
+/*
+ * Make the call in hand raise an error as soon as Lua runs again; the host fails the call whatever
+ * becomes of that error. Only stops code that runs in the call's own coroutine. Made for signal
+ * handlers (lua_sethook is); to be called during a call only.
+ */
+void tm_script_interrupt(struct script *s);
+
 /* teardown(), once, at a normal end. E_SCRIPT with "teardown: ..." */
 int tm_script_teardown(struct script *s, err *e);
 /* lua_close and all memory. NULL is fine. */

@@ -12,6 +12,8 @@
 #ifndef TM_SCRIPT_STATE_H
 #define TM_SCRIPT_STATE_H
 
+#include <signal.h>
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -74,6 +76,7 @@ struct script {
     struct buf scratch; /* text on its way to Lua; nobody keeps anything in it across calls */
     char place[128];    /* "double.lua:1: ", where the function was defined; "" when unknown */
     bool warnings;      /* warn("@on") */
+    volatile sig_atomic_t interrupted; /* a hook that raises is set */
     struct buf warning; /* pieces of a warning that has not ended */
     uint32_t hints[HINTS];
 };

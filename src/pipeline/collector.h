@@ -1,0 +1,37 @@
+/*
+ * The collector: takes the frames that workers sent, in their turn, and has them committed.
+ */
+#ifndef TM_PIPELINE_COLLECTOR_H
+#define TM_PIPELINE_COLLECTOR_H
+
+#include "pipeline/recovery.h"
+
+struct collector {
+    struct pool *pool;
+    struct merger *merger;
+    struct recovery *recovery;
+    const struct sink *out; /* nothing is committed while it is full */
+};
+
+/* So much of a worker's results is read before its turn. */
+#define COLLECTOR_AHEAD_MAX ((size_t)256 << 10)
+
+/* Has this worker the chunk that is committed next? */
+static inline bool collector_turn(const struct collector *c, const struct worker_handle *w)
+{
+    return c->merger->first && c->merger->first->worker == w && !sink_full(c->out);
+}
+
+/* Should more of this worker's frames be read? */
+static inline bool collector_wants(const struct collector *c, const struct worker_handle *w)
+{
+    return !w->gone && (collector_turn(c, w) || frame_pending(&w->reader) < COLLECTOR_AHEAD_MAX);
+}
+
+/* One read of a worker's pipe, and what can be taken of it before its turn. */
+int tm_collector_read(struct collector *c, struct worker_handle *w, err *e);
+
+/* Commit what is there and has its turn. The statuses of tm_merger_result. */
+int tm_collector_merge(struct collector *c, err *e);
+
+#endif

@@ -1,0 +1,207 @@
+/*
+ * Deaths, and the clock of records.
+ */
+#include "pipeline/recovery.h"
+
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "pipeline/watchdog.h"
+
+/* Deaths in a row: without any progress, before anything was ready, of a record alone in hand. */
+#define FUTILE_MAX       20
+#define START_DEATHS_MAX 3
+#define ALONE_MAX        3
+/* So much of a turn counts at most, and so long a turn lasts at most while records are timed. */
+#define TURN_NS 100000000
+
+/* ---- Deaths ---- */
+
+/*
+ * A worker died before it could work. One that exits does so again; a signal may have come from
+ * outside, so it is tried a few times.
+ */
+static int died_starting(struct recovery *r, const struct worker_handle *w, int status,
+                         const char *how, err *e)
+{
+    if (status != -1 && WIFSIGNALED(status) && ++r->start_deaths < START_DEATHS_MAX)
+        return TIDEMILL_OK;
+    return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u %s while it started (the script's setup)",
+                      w->number, how);
+}
+
+/* How many records the script is given at a time. */
+static uint32_t call_size(const struct recovery *r)
+{
+    uint64_t batch = r->pool->plan->spec->values.transform.batch;
+    return batch ? (uint32_t)batch : 1;
+}
+
+/* The next records of `c`, up to `end`, fail with `why`. */
+static int condemn(struct recovery *r, struct chunk *c, uint32_t end, const err *why, err *e)
+{
+    r->futile = 0;
+    c->alone = 0;
+    c->doomed = 0;
+    while (c->done < end) {
+        int status = tm_merger_fail(r->merger, c, c->done++, why, e);
+        if (status != TIDEMILL_OK)
+            return status;
+    }
+    return TIDEMILL_OK;
+}
+
+static int condemn_deadly(struct recovery *r, struct chunk *c, const char *how, err *e)
+{
+    err why = {0};
+    tm_err_set(&why, TIDEMILL_E_WORKER, "the worker process %s", how);
+    return condemn(r, c, c->part_end, &why, e);
+}
+
+static int condemn_slow(struct recovery *r, struct chunk *c, err *e)
+{
+    err why = {0};
+    tm_watchdog_text(r->pool->plan->spec, &why);
+    return condemn(r, c, c->doomed_end, &why, e);
+}
+
+/* Is the next record to do (or its batch) all that the part has left? */
+static bool is_alone(const struct recovery *r, const struct chunk *c)
+{
+    return c->part_end - c->done <= call_size(r);
+}
+
+/* Which part of the chunk comes next, and how often it is to be committed. */
+static void next_part(const struct recovery *r, struct chunk *c)
+{
+    bool alone = c->care == CARE_ALONE && c->records - c->done > call_size(r);
+    c->part = c->done;
+    c->part_end = alone ? c->done + call_size(r) : c->records;
+    if (c->doomed && c->doomed - 1 > c->done)
+        c->part_end = c->doomed - 1;
+}
+
+/* A chunk has lost its worker; `how` it ended. */
+static int count_death(struct recovery *r, struct chunk *c, const char *how, err *e)
+{
+    bool alone = c->care >= CARE_RECORD && is_alone(r, c);
+    c->alone = alone ? c->alone + 1 : 0;
+    if (c->care < CARE_ALONE)
+        c->care++;
+    return c->alone == ALONE_MAX ? condemn_deadly(r, c, how, e) : TIDEMILL_OK;
+}
+
+/* Start a process again for what the worker has in hand, if anything is left of it. */
+static int restart(struct recovery *r, struct worker_handle *w, err *e)
+{
+    struct chunk *c = w->hand[0];
+    next_part(r, c);
+    w->sent_n = 1;
+    if (c->done == c->records)
+        tm_pool_part_done(w);
+    w->sent_n = 0;
+    if (w->hand_n == 0)
+        return TIDEMILL_OK;
+    int status = tm_pool_start(r->pool, w, e);
+    return status == TIDEMILL_OK ? tm_pool_send(w, r->merger->output, e) : status;
+}
+
+int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *garbage, err *e)
+{
+    char how[128];
+    int wait_status, status = TIDEMILL_OK;
+    struct chunk *c = w->hand_n ? w->hand[0] : NULL;
+    bool starting = w->state == WORKER_STARTING, slow = w->slow && w->busy_end;
+    /* Which record was over its time is known: what comes before it is done again, then it fails. */
+    if (slow && c && w->busy >= c->done) {
+        c->doomed = w->busy + 1;
+        c->doomed_end = w->busy_end;
+    }
+    tm_pool_stop(r->pool, w, r->loop, &wait_status);
+    tm_process_describe(wait_status, how, sizeof how);
+    r->merger->stats.deaths++;
+    if (starting)
+        status = died_starting(r, w, wait_status, garbage ? garbage : how, e);
+    else if (++r->futile > FUTILE_MAX)
+        status = tm_err_set(e, TIDEMILL_E_WORKER, "workers keep dying: the last one %s",
+                            garbage ? garbage : how);
+    if (status != TIDEMILL_OK || !c)
+        return status;
+    if (c->doomed && c->doomed - 1 == c->done)
+        status = condemn_slow(r, c, e);
+    else if (!starting && !slow)
+        status = count_death(r, c, garbage ? garbage : how, e);
+    return status == TIDEMILL_OK ? restart(r, w, e) : status;
+}
+
+void tm_recovery_progress(struct recovery *r, struct chunk *c)
+{
+    r->futile = 0;
+    c->alone = 0;
+    /* The record that had to be alone is done. */
+    if (c->care == CARE_ALONE)
+        c->care = CARE_RECORD;
+}
+
+int tm_recovery_next(struct recovery *r, struct worker_handle *w, err *e)
+{
+    struct chunk *c = w->hand[0];
+    int status = TIDEMILL_OK;
+    if (c->done < c->part_end)
+        return TIDEMILL_OK;
+    if (c->doomed && c->doomed - 1 == c->done)
+        status = condemn_slow(r, c, e);
+    if (status != TIDEMILL_OK)
+        return status;
+    tm_pool_part_done(w);
+    return tm_pool_send(w, r->merger->output, e);
+}
+
+/* ---- The clock of records ---- */
+
+static int64_t limit_of(const struct recovery *r)
+{
+    uint64_t limit = r->pool->plan->spec->values.limits.record_time;
+    if (limit == SPEC_UNLIMITED || limit > INT64_MAX / 2 / call_size(r))
+        return 0;
+    return (int64_t)limit * call_size(r) + WATCHDOG_GRACE_NS;
+}
+
+/* Only a worker whose pipe is empty, and who has something to do, is timed. */
+static bool is_timed(const struct worker_handle *w)
+{
+    return w->state == WORKER_READY && w->hand_n && !w->gone && !w->slow && w->out.have &&
+           !link_waiting(&w->link);
+}
+
+void tm_recovery_time(struct recovery *r)
+{
+    int64_t limit = limit_of(r);
+    if (!limit)
+        return;
+    int64_t now = clock_now(), passed = r->last_turn ? now - r->last_turn : 0;
+    r->last_turn = now;
+    if (passed > TURN_NS)
+        passed = TURN_NS;
+    for (uint32_t i = 0; i < r->pool->plan->workers; i++) {
+        struct worker_handle *w = &r->pool->workers[i];
+        w->silent = is_timed(w) && !w->out.ready ? w->silent + passed : 0;
+        if (w->silent >= limit) {
+            w->slow = true;
+            tm_process_kill(&w->process);
+        }
+    }
+}
+
+int64_t tm_recovery_deadline(const struct recovery *r)
+{
+    int64_t limit = limit_of(r), least = 0;
+    for (uint32_t i = 0; limit && i < r->pool->plan->workers; i++) {
+        const struct worker_handle *w = &r->pool->workers[i];
+        int64_t left = limit - w->silent < TURN_NS ? limit - w->silent : TURN_NS;
+        if (w->state == WORKER_READY && w->hand_n && !w->slow && (!least || left < least))
+            least = left;
+    }
+    return least ? clock_now() + least : 0;
+}

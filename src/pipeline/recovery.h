@@ -1,0 +1,50 @@
+/*
+ * Recovery: what happens when a worker dies, hangs or talks nonsense. What it had committed stands;
+ * a new process goes on from the next record; a record that kills every worker is condemned.
+ *
+ * Nobody says which of the records in hand was the deadly one, so a chunk that loses its worker is
+ * sent again with results committed in ever smaller pieces (enum chunk_care), until the first record
+ * that is not committed is the one that was in hand. It is condemned after three deaths during
+ * which it was all that the worker had.
+ */
+#ifndef TM_PIPELINE_RECOVERY_H
+#define TM_PIPELINE_RECOVERY_H
+
+#include "pipeline/merger.h"
+#include "pipeline/pool.h"
+
+struct recovery {
+    struct pool *pool;
+    struct merger *merger;
+    struct loop *loop;
+    uint32_t futile;       /* deaths in a row without a commit or a condemnation */
+    uint32_t start_deaths; /* in a row, of workers that never got ready */
+    int64_t last_turn;     /* of the clock that times records; 0: it stands */
+};
+
+/* Why the parent itself ended a worker; NULL in tm_recovery_died: it died by itself. */
+#define RECOVERY_GARBAGE "sent what no worker sends"
+
+/*
+ * A worker is gone, or must go: all its frames that count were taken. Starts a new process where it
+ * had something in hand. E_WORKER when there is no use in going on; the status of a record that was
+ * condemned, when that fails the job.
+ */
+int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *garbage, err *e);
+
+/* There was progress on chunk `c`: deaths count from the beginning again. */
+void tm_recovery_progress(struct recovery *r, struct chunk *c);
+
+/* The part of the oldest chunk in hand may be done: condemn what is due, send what comes next. */
+int tm_recovery_next(struct recovery *r, struct worker_handle *w, err *e);
+
+/*
+ * Let the clock of limits.record_time go on for workers that are silent with a record in hand, and
+ * kill those that are over it. Called once a turn, after the wait: at most 100 ms count for one turn,
+ * so that a process group that was stopped has not timed out.
+ */
+void tm_recovery_time(struct recovery *r);
+/* When tm_recovery_time has to be called again at the latest, by clock_now; 0: no record is timed. */
+int64_t tm_recovery_deadline(const struct recovery *r);
+
+#endif

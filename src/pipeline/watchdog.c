@@ -1,0 +1,101 @@
+/*
+ * A periodic timer and its signal handler. The handler touches this file's state, writes one frame
+ * of fewer than PIPE_BUF bytes, and sets a Lua hook; all of it while a call is on, and so never
+ * between two writes of another frame.
+ */
+#include "pipeline/watchdog.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pipeline/frame.h"
+#include "pipeline/protocol.h"
+#include "pipeline/worker.h"
+
+static struct {
+    struct script *script;
+    uint64_t limit; /* ns a record */
+    uint64_t sequence;
+    uint32_t first, end;
+    volatile sig_atomic_t in_call; /* counts calls while one is on, else 0 */
+    sig_atomic_t calls;
+    sig_atomic_t seen; /* the call that the last tick saw */
+    uint32_t ticks;    /* that saw it */
+    volatile sig_atomic_t over;
+} dog;
+
+static void tell_parent(void)
+{
+    unsigned char frame[FRAME_HEADER + 16] = {16, 0, 0, 0, FRAME_BUSY};
+    for (size_t i = 0; i < 8; i++)
+        frame[FRAME_HEADER + i] = dog.sequence >> 8 * i & 0xff;
+    for (size_t i = 0; i < 4; i++) {
+        frame[FRAME_HEADER + 8 + i] = dog.first >> 8 * i & 0xff;
+        frame[FRAME_HEADER + 12 + i] = dog.end >> 8 * i & 0xff;
+    }
+    (void)!write(WORKER_FD_OUT, frame, sizeof frame);
+}
+
+static void tick(int number)
+{
+    int kept = errno;
+    (void)number;
+    if (!dog.in_call || dog.over)
+        return;
+    if (dog.seen != dog.in_call) {
+        dog.seen = dog.in_call;
+        dog.ticks = 0;
+        tell_parent();
+        return;
+    }
+    dog.ticks++;
+    if ((uint64_t)dog.ticks * WATCHDOG_TICK_NS >= dog.limit * (dog.end - dog.first)) {
+        dog.over = 1;
+        tm_script_interrupt(dog.script);
+    }
+    errno = kept;
+}
+
+bool tm_watchdog_start(const struct spec *spec, struct script *script)
+{
+    uint64_t limit = spec->values.limits.record_time;
+    struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMAX - 1};
+    struct itimerspec every = {{0, WATCHDOG_TICK_NS}, {0, WATCHDOG_TICK_NS}};
+    timer_t timer;
+    if (limit == SPEC_UNLIMITED)
+        return true;
+    dog.script = script;
+    dog.limit = limit;
+    return sigaction(event.sigev_signo, &action, NULL) == 0 &&
+           timer_create(CLOCK_MONOTONIC, &event, &timer) == 0 &&
+           timer_settime(timer, 0, &every, NULL) == 0;
+}
+
+void tm_watchdog_enter(uint64_t sequence, uint32_t first, uint32_t end)
+{
+    if (!dog.script)
+        return;
+    dog.sequence = sequence;
+    dog.first = first;
+    dog.end = end;
+    dog.over = 0;
+    dog.calls = dog.calls == SIG_ATOMIC_MAX ? 1 : dog.calls + 1;
+    dog.in_call = dog.calls;
+}
+
+bool tm_watchdog_leave(void)
+{
+    dog.in_call = 0;
+    return dog.over;
+}
+
+void tm_watchdog_text(const struct spec *spec, err *e)
+{
+    uint64_t ns = spec->values.limits.record_time;
+    tm_err_set(e, TIDEMILL_E_SCRIPT, "the script took longer than %g s (limits.record_time)",
+               (double)ns / 1e9);
+}

@@ -1,0 +1,31 @@
+/*
+ * The watchdog of a worker: a timer that notices a call which takes long. It tells the parent which
+ * records are in hand (FRAME_BUSY), so that the parent's clock knows whom to blame, and when
+ * limits.record_time is over it asks the script's Lua state to raise an error, which is kinder than
+ * the parent's SIGKILL. It counts its own ticks, not the time of day: a process that was stopped has
+ * not been slow.
+ *
+ * One a process: signal handlers have no other place to look.
+ */
+#ifndef TM_PIPELINE_WATCHDOG_H
+#define TM_PIPELINE_WATCHDOG_H
+
+#include "script/script.h"
+#include "spec/spec.h"
+
+#define WATCHDOG_TICK_NS 20000000
+/* The parent waits so much longer than the limit before it kills: the friendly way comes first. */
+#define WATCHDOG_GRACE_NS 45000000
+
+/* Start ticking. Does nothing without limits.record_time. False: the system refused. */
+bool tm_watchdog_start(const struct spec *spec, struct script *script);
+
+/* A call begins for the records first .. end-1 of the part in hand; and it ends. */
+void tm_watchdog_enter(uint64_t sequence, uint32_t first, uint32_t end);
+/* True: it was over its time, and must fail with tm_watchdog_text(). */
+bool tm_watchdog_leave(void);
+
+/* The one text of this failure, for workers and for the parent: E_SCRIPT. */
+void tm_watchdog_text(const struct spec *spec, err *e);
+
+#endif
