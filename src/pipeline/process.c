@@ -100,6 +100,9 @@ static bool prepare_child(const struct pipes *pipes, int log_fd)
     if (!lay_out(pipes, log_fd))
         return false;
     default_signals();
+    /* A group of its own: the terminal's Ctrl-C is for the parent to answer, and what a script has
+       started can be ended together with the worker. */
+    setpgid(0, 0);
     sigemptyset(&empty);
     return sigprocmask(SIG_SETMASK, &empty, NULL) == 0;
 }
@@ -250,6 +253,8 @@ int tm_process_start(struct process *p, const struct process_config *config, err
 
 void tm_process_kill(struct process *p)
 {
+    if (p->pid > 0)
+        kill(-p->pid, SIGKILL);
     if (p->pidfd >= 0)
         syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
     else if (p->pid > 0)
@@ -301,6 +306,8 @@ void tm_process_describe(int status, char *text, size_t size)
     else if (WIFSIGNALED(status))
         snprintf(text, size, "was killed by signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
+    else if (WEXITSTATUS(status) == WORKER_EXIT_MEMORY)
+        snprintf(text, size, "ran out of memory (limits.memory)");
     else if (WEXITSTATUS(status) >= 125 && WEXITSTATUS(status) <= 127)
         snprintf(text, size, "could not start (exit status %d)", WEXITSTATUS(status));
     else

@@ -35,7 +35,7 @@ void tm_process_init(struct process *p);
 /* Fork (or fork and execute) a worker. E_WORKER with what was refused. */
 int tm_process_start(struct process *p, const struct process_config *config, err *e);
 
-/* SIGKILL, if it is still there. */
+/* SIGKILL, if it is still there, to it and to what it has started in its process group. */
 void tm_process_kill(struct process *p);
 
 /*

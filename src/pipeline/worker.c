@@ -9,6 +9,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,9 +19,16 @@
 #include "pipeline/watchdog.h"
 
 #define FLUSH_BYTES ((size_t)128 << 10)
+#define MEMORY_ROOM ((rlim_t)16 << 20)
 
-/* Exit statuses, for whoever looks at the process from outside. */
-enum { EXIT_FINE = 0, EXIT_LOST_PARENT = 111, EXIT_PROTOCOL = 112 };
+/* Sanitizers take terabytes of address space. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(memory_sanitizer))
+#else
+#define SANITIZED false
+#endif
 
 /* The file that chunks come from now. */
 struct worker_file {
@@ -70,7 +78,7 @@ struct worker {
 static void send_bytes(struct slice s)
 {
     if (!tm_write_all(WORKER_FD_OUT, s))
-        _exit(EXIT_LOST_PARENT);
+        _exit(WORKER_EXIT_LOST);
 }
 
 static void send_status(uint8_t type, int status, const char *message)
@@ -83,7 +91,7 @@ static void send_status(uint8_t type, int status, const char *message)
         tm_buf_bytes(&b, slice_of(message));
     }
     if (!tm_frame_end(&b, begin, 0))
-        _exit(EXIT_PROTOCOL);
+        _exit(WORKER_EXIT_PROTOCOL);
     send_bytes(buf_view(&b));
     tm_buf_release(&b);
 }
@@ -92,7 +100,7 @@ static void send_status(uint8_t type, int status, const char *message)
 static void __attribute__((noreturn)) give_up(const err *why)
 {
     send_status(FRAME_FAILED, why->status, why->message);
-    _exit(EXIT_PROTOCOL);
+    _exit(WORKER_EXIT_PROTOCOL);
 }
 
 static void __attribute__((noreturn)) give_up_text(const char *text)
@@ -387,6 +395,26 @@ static void handle_run(struct worker *w, struct cursor *c)
         fix_columns(w, w->dialect.columns_n, w->dialect.columns);
 }
 
+/*
+ * A cap on the address space, for C code that Lua's allocator does not see: what the process has at
+ * its start (a forked host may be large), the limit, and some room for chunks and results.
+ */
+static void limit_memory(const struct spec *spec)
+{
+    uint64_t limit = spec->values.limits.memory;
+    unsigned long long pages = 0;
+    FILE *f = limit == SPEC_UNLIMITED || SANITIZED ? NULL : fopen("/proc/self/statm", "re");
+    if (!f)
+        return;
+    if (fscanf(f, "%llu", &pages) == 1) {
+        rlim_t now = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+        rlim_t most = now + limit + MEMORY_ROOM + 4 * spec->values.chunk;
+        struct rlimit cap = {most, most};
+        setrlimit(RLIMIT_AS, &cap);
+    }
+    fclose(f);
+}
+
 static void make_script(struct worker *w, const struct protocol_job *job)
 {
     const struct spec_values *v = &w->spec.values;
@@ -416,7 +444,7 @@ static void make_script(struct worker *w, const struct protocol_job *job)
     }
     if (status != TIDEMILL_OK) {
         send_status(FRAME_FAILED, status, why.message);
-        _exit(EXIT_FINE);
+        _exit(0);
     }
     if (!job->check && !tm_watchdog_start(&w->spec, w->script))
         give_up_text("the worker cannot have a timer for limits.record_time");
@@ -436,6 +464,7 @@ static void handle_job(struct worker *w, struct cursor *c)
         give_up(&why);
     if (w->spec.values.transform.batch)
         make_batch(w, w->spec.values.transform.batch);
+    limit_memory(&w->spec);
     make_script(w, &job);
 }
 
@@ -513,11 +542,12 @@ int tm_worker_main(const struct script_function *functions, size_t functions_n)
             case FILL_BLOCK:
                 break;
             case FILL_END:
+                _exit(WORKER_EXIT_LOST);
             case FILL_ERROR:
-                _exit(EXIT_LOST_PARENT);
+                _exit(errno == ENOMEM ? WORKER_EXIT_MEMORY : WORKER_EXIT_LOST);
             }
         }
     }
     release(&w);
-    return EXIT_FINE;
+    return 0;
 }

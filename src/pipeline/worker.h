@@ -13,6 +13,13 @@ enum {
     WORKER_FD_LIFE = 5, /* its other end closes when the parent is gone */
 };
 
+/* Exit statuses of ours, beside 0. */
+enum {
+    WORKER_EXIT_LOST = 111,     /* the parent is gone */
+    WORKER_EXIT_PROTOCOL = 112, /* the parent was told why */
+    WORKER_EXIT_MEMORY = 113,   /* no memory even to hear what to do */
+};
+
 /*
  * Live as a worker on those descriptors until the END frame or the end of input. Returns the exit
  * status of the process. `functions` are the host's own, none in an executed worker.
