@@ -54,18 +54,23 @@ static void put_base64(struct buf *b, struct slice s)
     }
 }
 
-/* "name": then a string; what is not UTF-8 is shown as tm_printable does. */
-static void put_text(struct buf *b, const char *name, struct slice text)
+/* A string; what is not UTF-8 is shown as tm_printable does. */
+static void put_string(struct buf *b, struct slice text)
 {
     char shown[sizeof((err *)0)->message];
     err ignored;
-    tm_buf_printf(b, ",\"%s\":", name);
     size_t before = b->n;
     if (tm_json_write_text(b, text, &ignored) == TIDEMILL_OK)
         return;
     b->n = before;
     tm_printable(shown, sizeof shown, text);
     tm_json_write_text(b, slice_of(shown), &ignored);
+}
+
+static void put_text(struct buf *b, const char *name, struct slice text)
+{
+    tm_buf_printf(b, ",\"%s\":", name);
+    put_string(b, text);
 }
 
 static void put_raw(struct buf *b, struct slice raw)
@@ -90,13 +95,11 @@ static void put_raw(struct buf *b, struct slice raw)
 
 static void put_columns(struct buf *b, const struct columns *columns)
 {
-    err ignored;
     buf_append(b, ",\"columns\":[", 12);
     for (uint32_t i = 0; i < columns->n; i++) {
         if (i)
             buf_byte(b, ',');
-        if (tm_json_write_text(b, columns->names[i], &ignored) != TIDEMILL_OK)
-            buf_append(b, "null", 4);
+        put_string(b, columns->names[i]);
     }
     buf_byte(b, ']');
 }
