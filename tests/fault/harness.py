@@ -110,13 +110,9 @@ def until(condition, what):
 
 
 def children(pid):
-    """The processes that have `pid` as their parent, zombies left out."""
-    found = []
-    with contextlib.suppress(OSError):
-        for task in os.listdir("/proc/%d/task" % pid):
-            with open("/proc/%d/task/%s/children" % (pid, task)) as file:
-                found += [int(word) for word in file.read().split()]
-    return [child for child in found if alive(child)]
+    """The living processes that have `pid` as their parent."""
+    numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [n for n in numbers if status_of(n).get("PPid") == str(pid) and alive(n)]
 
 
 def status_of(pid):
@@ -131,6 +127,40 @@ def status_of(pid):
 def alive(pid):
     state = status_of(pid).get("State", "Z")
     return state[0] not in "ZX"
+
+
+def descriptors(pid):
+    """Number and target of each open descriptor."""
+    folder = "/proc/%d/fd" % pid
+    out = {}
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            out[int(name)] = os.readlink(os.path.join(folder, name))
+    return out
+
+
+def freeze(pid):
+    """Stop a process, so that its children can be listed; gives them."""
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: status_of(pid).get("State", "Z")[0] in "TZX", "a stopped process")
+    return children(pid)
+
+
+def shim():
+    """The library that makes system calls fail, built; LD_PRELOAD it."""
+    library = path("shim.so")
+    if not os.path.exists(library):
+        subprocess.run([CC, "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o", library,
+                        os.path.join(HERE, "shim.c"), "-ldl"], check=True)
+    return library
+
+
+def shimmed(**options):
+    """The environment under the shim; see shim.c for the options."""
+    environment = dict(os.environ, LD_PRELOAD=shim())
+    environment["ASAN_OPTIONS"] = environment.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    environment.update({"SHIM_" + name.upper(): str(value) for name, value in options.items()})
+    return environment
 
 
 def kill(pid, number=signal.SIGKILL):

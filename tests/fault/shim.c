@@ -1,0 +1,202 @@
+/*
+ * Preloaded into the command and its workers: makes chosen calls fail, or pipes small.
+ *
+ *   SHIM_CALL=read SHIM_NTH=3 [SHIM_TIMES=1] [SHIM_WHO=parent|worker] [SHIM_ERRNO=5]
+ *       From the third read(2) of each such process on, so many fail. When one did, the file
+ *       SHIM_MARK comes into being.
+ *   SHIM_PIPE=4096
+ *       Pipes hold so much, and F_SETPIPE_SZ is refused.
+ *
+ * A worker is a process that forked from one that was already counting, or the worker program.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct {
+    int ready;
+    pid_t parent;
+    int is_worker_program;
+    const char *call, *who, *mark;
+    long nth, times, number;
+    int pipe_size;
+    long seen;
+    pid_t counting; /* the process that `seen` is of */
+} shim;
+
+static const char *text(const char *name, const char *otherwise)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : otherwise;
+}
+
+__attribute__((constructor)) static void start(void)
+{
+    char self[4096] = "";
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    shim.parent = getpid();
+    shim.is_worker_program = n > 6 && strcmp(self + n - 6, "worker") == 0;
+    shim.call = text("SHIM_CALL", "");
+    shim.who = text("SHIM_WHO", "");
+    shim.mark = text("SHIM_MARK", NULL);
+    shim.nth = atol(text("SHIM_NTH", "0"));
+    shim.times = atol(text("SHIM_TIMES", "1"));
+    shim.number = atol(text("SHIM_ERRNO", "5"));
+    shim.pipe_size = atoi(text("SHIM_PIPE", "0"));
+    shim.ready = 1;
+}
+
+static void leave_mark(void)
+{
+    long fd = shim.mark
+                  ? syscall(SYS_openat, AT_FDCWD, shim.mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)
+                  : -1;
+    if (fd >= 0)
+        syscall(SYS_close, fd);
+}
+
+/* Is it this call's turn to fail? */
+static int fails(const char *call)
+{
+    if (!shim.ready || strcmp(call, shim.call) != 0)
+        return 0;
+    pid_t self = (pid_t)syscall(SYS_getpid);
+    int worker = shim.is_worker_program || self != shim.parent;
+    if (shim.who[0] && (shim.who[0] == 'w') != worker)
+        return 0;
+    if (shim.counting != self) {
+        shim.counting = self;
+        shim.seen = 0;
+    }
+    long seen = ++shim.seen;
+    if (seen < shim.nth || seen >= shim.nth + shim.times)
+        return 0;
+    leave_mark();
+    errno = (int)shim.number;
+    return 1;
+}
+
+/* The real one, looked up once. */
+#define REAL(type, name, parameters)          \
+    static type(*real) parameters;            \
+    if (!real) {                              \
+        void *found = dlsym(RTLD_NEXT, name); \
+        memcpy(&real, &found, sizeof found);  \
+    }
+
+void *malloc(size_t n)
+{
+    REAL(void *, "malloc", (size_t))
+    return fails("malloc") ? NULL : real(n);
+}
+
+void *realloc(void *p, size_t n)
+{
+    REAL(void *, "realloc", (void *, size_t))
+    return fails("malloc") ? NULL : real(p, n);
+}
+
+ssize_t read(int fd, void *p, size_t n)
+{
+    REAL(ssize_t, "read", (int, void *, size_t))
+    return fails("read") ? -1 : real(fd, p, n);
+}
+
+ssize_t write(int fd, const void *p, size_t n)
+{
+    REAL(ssize_t, "write", (int, const void *, size_t))
+    return fails("write") ? -1 : real(fd, p, n);
+}
+
+pid_t fork(void)
+{
+    REAL(pid_t, "fork", (void))
+    return fails("fork") ? -1 : real();
+}
+
+static void make_small(int *fds)
+{
+    if (shim.pipe_size)
+        syscall(SYS_fcntl, fds[0], F_SETPIPE_SZ, shim.pipe_size);
+}
+
+int pipe2(int *fds, int flags)
+{
+    REAL(int, "pipe2", (int *, int))
+    if (fails("pipe2"))
+        return -1;
+    int status = real(fds, flags);
+    if (status == 0)
+        make_small(fds);
+    return status;
+}
+
+static int do_fcntl(int fd, int command, void *argument)
+{
+    if (command == F_SETPIPE_SZ && shim.pipe_size) {
+        errno = EPERM;
+        return -1;
+    }
+    return fails("fcntl") ? -1 : (int)syscall(SYS_fcntl, fd, command, argument);
+}
+
+#define FCNTL(name)                                 \
+    int name(int fd, int command, ...)              \
+    {                                               \
+        va_list arguments;                          \
+        va_start(arguments, command);               \
+        void *argument = va_arg(arguments, void *); \
+        va_end(arguments);                          \
+        return do_fcntl(fd, command, argument);     \
+    }
+FCNTL(fcntl)
+FCNTL(fcntl64)
+
+#define OPEN(name)                                                                         \
+    int name(const char *path, int flags, ...)                                             \
+    {                                                                                      \
+        va_list arguments;                                                                 \
+        va_start(arguments, flags);                                                        \
+        mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(arguments, mode_t) : 0;     \
+        va_end(arguments);                                                                 \
+        return fails("open") ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode); \
+    }
+OPEN(open)
+OPEN(open64)
+
+int fsync(int fd)
+{
+    REAL(int, "fsync", (int))
+    return fails("fsync") ? -1 : real(fd);
+}
+
+int rename(const char *from, const char *to)
+{
+    REAL(int, "rename", (const char *, const char *))
+    return fails("rename") ? -1 : real(from, to);
+}
+
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
+{
+    REAL(int, "linkat", (int, const char *, int, const char *, int))
+    return fails("linkat") ? -1 : real(from_folder, from, to_folder, to, flags);
+}
+
+int epoll_wait(int fd, void *events, int n, int timeout)
+{
+    REAL(int, "epoll_wait", (int, void *, int, int))
+    return fails("epoll_wait") ? -1 : real(fd, events, n, timeout);
+}
+
+int dup2(int from, int to)
+{
+    REAL(int, "dup2", (int, int))
+    return fails("dup2") ? -1 : real(from, to);
+}
