@@ -320,7 +320,7 @@ void tidemill_run_stats(const tidemill_run *run, tidemill_stats *stats)
     stats->bytes_in = run->splitter.bytes;
     stats->bytes_out = run->out.bytes;
     stats->bytes_total = run->source.total;
-    stats->workers = run->pool->peak;
+    stats->workers = run->attached ? run->pool->peak : run->workers;
 }
 
 int tidemill_run_step(tidemill_run *run, int timeout, tidemill_error *e)
@@ -329,7 +329,7 @@ int tidemill_run_step(tidemill_run *run, int timeout, tidemill_error *e)
         return misuse(e, "the run is NULL");
     int status = tm_run_step(run, timeout, e);
     /* A host that polls the descriptor must be told that what came in has opened more to do. */
-    if (status == TIDEMILL_AGAIN && !tm_run_waits_for_host(run) && tm_run_has_more(run))
+    if (status == TIDEMILL_AGAIN && tm_run_has_more(run))
         tm_loop_wake(&run->loop);
     return status;
 }

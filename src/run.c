@@ -27,22 +27,33 @@ int tm_run_init(struct tidemill_run *run, const struct plan *plan, struct pool *
         return status;
     }
     tm_pool_attach(run->pool);
+    run->attached = true;
+    /* The first step has something to do, which a host that polls must be told. */
+    tm_loop_wake(&run->loop);
     return TIDEMILL_OK;
 }
 
 /* Workers that hold something of this run are of no use to the next. */
-static void leave_pool(struct tidemill_run *run)
+static void dismiss_workers(struct tidemill_run *run)
 {
     int ignored;
-    if (!run->pool->busy)
-        return;
     for (uint32_t i = 0; i < run->plan->workers; i++) {
         struct worker_handle *w = &run->pool->workers[i];
         if (w->hand_n || link_waiting(&w->link) || w->gone || run->pool == &run->own)
             tm_pool_stop(run->pool, w, &run->loop, &ignored);
         w->hand_n = 0;
     }
+}
+
+/* The pool is the next run's, and may be freed before this one. */
+static void leave_pool(struct tidemill_run *run)
+{
+    if (!run->attached)
+        return;
+    dismiss_workers(run);
     tm_pool_detach(run->pool, &run->loop);
+    run->workers = run->pool->peak;
+    run->attached = false;
 }
 
 void tm_run_release(struct tidemill_run *run)
@@ -116,8 +127,8 @@ static int not_input(const struct tidemill_run *run, const struct sink *sink, er
                   : input->kind == INPUT_FD ? fstat(input->fd, &in)
                                             : -1;
         if (got == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
-            return tm_err_set(e, TIDEMILL_E_OUTPUT, "'%s' is an input and the %s at once", sink->name,
-                              sink == &run->out ? "output" : "quarantine");
+            return tm_err_set(e, TIDEMILL_E_OUTPUT, "'%s' is an input and the %s at once",
+                              sink->name, sink == &run->out ? "output" : "quarantine");
     }
     return TIDEMILL_OK;
 }
@@ -285,6 +296,16 @@ static bool sinks_wait(const struct tidemill_run *run)
            (run->quarantine.kind == SINK_STREAM && sink_pending(&run->quarantine));
 }
 
+/* Nothing will be read or written any more; the host may be waiting for the end of a pipe. */
+static void end(struct tidemill_run *run)
+{
+    leave_pool(run);
+    tm_source_close(&run->source);
+    tm_sink_close(&run->out);
+    tm_sink_close(&run->quarantine);
+    run->phase = RUN_OVER;
+}
+
 /* Nothing is pending any more: outputs become visible, and the run has a result. */
 static void complete(struct tidemill_run *run)
 {
@@ -299,7 +320,7 @@ static void complete(struct tidemill_run *run)
     }
     if (run->status == TIDEMILL_OK)
         run->status = tm_sink_commit(&run->out, &run->failure);
-    run->phase = RUN_OVER;
+    end(run);
 }
 
 /* Before a start that failed, may the quarantine be emptied? Not where it is something else. */
@@ -318,10 +339,10 @@ static void fail(struct tidemill_run *run, int status)
     run->failure.status = status;
     if (before == RUN_GOING && run->output.begun && status != TIDEMILL_E_OUTPUT)
         tm_output_end(&run->output, NULL, &ignored);
-    leave_pool(run);
+    dismiss_workers(run);
     run->phase = RUN_FLUSHING;
     if (before == RUN_NEW && !may_replace(run))
-        run->phase = RUN_OVER;
+        end(run);
     else if (before == RUN_NEW || status == TIDEMILL_E_OUTPUT)
         complete(run);
 }
@@ -350,9 +371,15 @@ static bool has_events(const struct tidemill_run *run)
     return events;
 }
 
+/* tidemill_run_stop() was called since the turn looked. */
+static bool stop_is_new(const struct tidemill_run *run)
+{
+    return atomic_load(&run->stop) && !run->stopping;
+}
+
 bool tm_run_waits_for_host(const struct tidemill_run *run)
 {
-    if (run->phase != RUN_GOING)
+    if (run->phase != RUN_GOING || stop_is_new(run))
         return false;
     if (run->out.kind == SINK_PULL && sink_full(&run->out))
         return true;
@@ -362,7 +389,7 @@ bool tm_run_waits_for_host(const struct tidemill_run *run)
 
 bool tm_run_has_more(const struct tidemill_run *run)
 {
-    return run->moved;
+    return run->timed_out || stop_is_new(run) || (run->moved && !tm_run_waits_for_host(run));
 }
 
 /* One turn; the error of whatever fails is in `e`. */
@@ -372,7 +399,7 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
     int status = TIDEMILL_OK;
     if (run->phase == RUN_NEW)
         status = start(run, e);
-    if (status == TIDEMILL_OK && !run->stopping && atomic_load(&run->stop)) {
+    if (status == TIDEMILL_OK && stop_is_new(run)) {
         run->stopping = true;
         tm_splitter_stop(&run->splitter);
     }
@@ -391,7 +418,9 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
     tm_loop_timer(&run->loop,
                   sooner(tm_recovery_deadline(&run->recovery),
                          sooner(run->dispatcher.recheck, tm_splitter_deadline(&run->splitter))));
+    int64_t armed = run->loop.armed;
     status = tm_loop_wait(&run->loop, timeout, e);
+    run->timed_out = run->loop.armed != armed;
     run->moved = more || has_events(run);
     tm_recovery_time(&run->recovery);
     if (status == TIDEMILL_OK)

@@ -35,9 +35,12 @@ struct tidemill_run {
     int status;
     err failure;
     atomic_bool stop;
-    bool stopping; /* stop was seen */
-    bool moved;    /* the last turn read, wrote or committed something */
-    bool wired;    /* splitter, output and merger are set up */
+    bool stopping;    /* stop was seen */
+    bool moved;       /* the last turn read, wrote or committed something */
+    bool timed_out;   /* the last turn's wait took the timer's word, which its beginning acts on */
+    bool wired;       /* splitter, output and merger are set up */
+    bool attached;    /* the pool is busy with this run */
+    uint32_t workers; /* the pool's peak, when it was left */
 };
 
 int tm_run_init(struct tidemill_run *run, const struct plan *plan, struct pool *pool, err *e);
@@ -49,7 +52,8 @@ int tm_run_check(struct tidemill_run *run, err *e);
 /* Does the run wait for its host: for input, or for output to be taken? */
 bool tm_run_waits_for_host(const struct tidemill_run *run);
 
-/* Would another turn find something to do without waiting? True more often than need be. */
+/* Would another turn find something to do without waiting for the host or for events? True more
+ * often than need be. */
 bool tm_run_has_more(const struct tidemill_run *run);
 
 /* One turn of the loop, waiting for up to `timeout` ms. The statuses of tidemill_run_step. */

@@ -38,18 +38,23 @@ int tm_fdio_open(struct fdio *f, int fd, int flags, err *e)
     if (fstat(fd, &st) < 0)
         return tm_err_errno(e, TIDEMILL_E_SYSTEM, errno, "descriptor %d cannot be used", fd);
     f->kind = kind_of(&st);
-    if (f->kind != FDIO_CAREFUL)
+    if (f->kind == FDIO_FILE)
         return TIDEMILL_OK;
-    int own = reopen(fd, flags);
+    /* epoll takes a descriptor once only, and a socket may be input and output of one run. */
+    int own = f->kind == FDIO_CAREFUL ? reopen(fd, flags) : -1;
     if (own >= 0)
-        *f = (struct fdio){own, true, FDIO_REOPENED};
+        f->kind = FDIO_REOPENED;
+    else if ((own = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0)
+        return tm_err_errno(e, TIDEMILL_E_SYSTEM, errno, "descriptor %d cannot be used", fd);
+    f->fd = own;
+    f->owned = true;
     return TIDEMILL_OK;
 }
 
 int tm_fdio_own(struct fdio *f, int fd, int flags, err *e)
 {
     int status = tm_fdio_open(f, fd, flags, e);
-    if (status == TIDEMILL_OK && f->kind == FDIO_REOPENED)
+    if (status == TIDEMILL_OK && f->fd != fd)
         close(fd);
     f->owned = true;
     return status;

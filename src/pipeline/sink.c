@@ -19,10 +19,15 @@ void tm_sink_init(struct sink *s, struct loop *loop)
     *s = (struct sink){.loop = loop, .io.fd = -1, .watch.fd = -1};
 }
 
-void tm_sink_release(struct sink *s)
+void tm_sink_close(struct sink *s)
 {
     tm_loop_forget(s->loop, &s->watch);
     tm_fdio_close(&s->io);
+}
+
+void tm_sink_release(struct sink *s)
+{
+    tm_sink_close(s);
     if (s->temp)
         unlink(s->temp);
     free(s->temp);

@@ -30,6 +30,8 @@ struct sink {
 #define SINK_PENDING_MAX ((size_t)256 << 10)
 
 void tm_sink_init(struct sink *s, struct loop *loop);
+/* Nothing more is written; what is pending may still be pulled. */
+void tm_sink_close(struct sink *s);
 /* What was not committed is taken away. */
 void tm_sink_release(struct sink *s);
 

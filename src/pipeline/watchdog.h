@@ -13,9 +13,9 @@
 #include "script/script.h"
 #include "spec/spec.h"
 
-#define WATCHDOG_TICK_NS 20000000
+#define WATCHDOG_TICK_NS 10000000
 /* The parent waits so much longer than the limit before it kills: the friendly way comes first. */
-#define WATCHDOG_GRACE_NS 45000000
+#define WATCHDOG_GRACE_NS 25000000
 
 /* Start ticking. Does nothing without limits.record_time. False: the system refused. */
 bool tm_watchdog_start(const struct spec *spec, struct script *script);

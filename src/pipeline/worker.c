@@ -69,6 +69,7 @@ struct worker {
     struct worker_batch batch;
     uint64_t sequence;
     int64_t began;   /* the chunk, by the exact clock */
+    uint32_t handed; /* records of the chunk whose results are handed over */
     int64_t flushed; /* when */
     int64_t commit;  /* ns: results are handed over at least so often */
 };
@@ -120,6 +121,7 @@ static void flush_results(struct worker *w)
         give_up(&why);
     send_bytes(frame);
     w->flushed = clock_now();
+    w->handed = w->results.through;
     tm_results_begin(&w->results, w->sequence, w->results.through);
 }
 
@@ -273,6 +275,7 @@ static void handle_chunk(struct worker *w, struct cursor *c)
     w->in_chunk = true;
     w->began = clock_now();
     w->flushed = w->began;
+    w->handed = 0;
     w->commit = (int64_t)chunk.commit * 1000;
     tm_results_begin(&w->results, chunk.sequence, 0);
     while (c->n) {
@@ -285,7 +288,9 @@ static void handle_chunk(struct worker *w, struct cursor *c)
     call_batch(w);
     if (number != chunk.records)
         give_up_text("the splitter and the parser of the input format disagree");
-    flush_results(w);
+    /* The last record may have been handed over as it was done; nothing is said twice. */
+    if (w->results.through > w->handed)
+        flush_results(w);
     w->in_chunk = false;
 }
 
