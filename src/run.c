@@ -405,8 +405,10 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
     }
     if (status == TIDEMILL_OK && run->phase == RUN_GOING && !sink_full(&run->out))
         status = tm_dispatcher_feed(&run->dispatcher, &more, e);
-    if (!run->output.begun && run->splitter.first_columns)
+    if (!run->output.begun && run->splitter.first_columns) {
         run->output.dialect.crlf = run->splitter.first_columns->crlf;
+        run->output.dialect.like = run->splitter.first_columns;
+    }
     if (status == TIDEMILL_OK)
         status = advance(run, e);
     if (status == TIDEMILL_OK)
