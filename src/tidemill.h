@@ -204,8 +204,8 @@ TIDEMILL_API int tidemill_option_at(size_t i, tidemill_option *option);
 TIDEMILL_API tidemill_pool *tidemill_pool_new(tidemill_job *job, tidemill_error *err);
 
 /**
- * End the workers: teardown runs in each, then they are reaped. Blocks for as long as teardown does
- * (the job's limits apply). NULL is fine.
+ * End the workers: teardown runs in each, then they are reaped. Blocks for as long as teardown does.
+ * NULL is fine.
  *
  * @return TIDEMILL_OK, or what a teardown raised. The pool is freed in any case.
  */

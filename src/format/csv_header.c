@@ -11,7 +11,7 @@
 struct header {
     const struct input_dialect *dialect;
     struct arena *arena;
-    struct slice *names;
+    struct slice *names, *raw;
     uint32_t n;
     uint8_t *skipped; /* DUPLICATES_LAST: n flags, once one is set */
 };
@@ -56,7 +56,8 @@ static int read_names(struct header *h, struct slice first, err *e)
         struct slice name = tm_csv_content(&cell, d->quote, h->arena);
         if (name.p)
             name = tm_arena_copy(h->arena, name);
-        if (!name.p)
+        h->raw[i] = tm_arena_copy(h->arena, cell.raw);
+        if (!name.p || !h->raw[i].p)
             return tm_err_memory(e, "the header");
         h->names[i] = name;
     }
@@ -265,7 +266,8 @@ int tm_csv_header(const struct input_dialect *d, struct arena *arena, struct sli
     struct header h = {.dialect = d, .arena = arena, .n = (uint32_t)cells};
     struct columns *columns = arena_alloc(arena, sizeof *columns);
     h.names = arena_alloc(arena, cells * sizeof *h.names);
-    if (!columns || !h.names)
+    h.raw = arena_alloc(arena, cells * sizeof *h.raw);
+    if (!columns || !h.names || !h.raw)
         return tm_err_memory(e, "the header");
     int status = d->header ? read_names(&h, first, e) : positions(&h, e);
     if (status == TIDEMILL_OK && d->header)
@@ -280,6 +282,9 @@ int tm_csv_header(const struct input_dialect *d, struct arena *arena, struct sli
         .positional = !d->header,
         .crlf = first.n >= 2 && memcmp(first.p + first.n - 2, "\r\n", 2) == 0,
         .names = h.names,
+        .raw = d->header && d->duplicates == DUPLICATES_ERROR ? h.raw : NULL,
+        .delimiter = d->delimiter,
+        .quote = d->quote,
         .as_text = as_text,
         .cells = (uint32_t)cells,
         .skipped = h.skipped,

@@ -25,6 +25,20 @@ void tm_csv_finish_free(struct finish *f)
     free(f);
 }
 
+/* The cell of the first input's header with this name; p is NULL where there is none. */
+static struct slice own_cell(const struct output_dialect *d, uint32_t i, struct slice name)
+{
+    const struct columns *like = d->like;
+    if (!like || !like->raw || like->delimiter != d->delimiter || like->quote != d->quote)
+        return (struct slice){NULL, 0};
+    if (i < like->n && slice_eq(like->names[i], name))
+        return like->raw[i];
+    for (uint32_t k = 0; k < like->n; k++)
+        if (slice_eq(like->names[k], name))
+            return like->raw[k];
+    return (struct slice){NULL, 0};
+}
+
 /* The header line. Without quotes in the dialect, names that need them are E_WRITE. */
 int tm_csv_finish_begin(struct finish *f, struct buf *out, uint32_t n, const struct slice *names)
 {
@@ -33,11 +47,14 @@ int tm_csv_finish_begin(struct finish *f, struct buf *out, uint32_t n, const str
         return TIDEMILL_OK;
     for (uint32_t i = 0; i < n; i++) {
         bool special = tm_csv_is_special(d, names[i]);
+        struct slice own = own_cell(d, i, names[i]);
         if (special && d->quote == '\0')
             return TIDEMILL_E_WRITE;
         if (i > 0)
             buf_byte(out, d->delimiter);
-        if (special || (n == 1 && names[i].n == 0 && d->quote != '\0'))
+        if (own.p)
+            buf_slice(out, own);
+        else if (special || (n == 1 && names[i].n == 0 && d->quote != '\0'))
             tm_csv_put_quoted(out, d->quote, names[i]);
         else
             buf_slice(out, names[i]);

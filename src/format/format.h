@@ -61,6 +61,8 @@ struct output_dialect {
     enum nested nested;
     uint32_t columns_n; /* `output.columns`; 0: those of the first record written */
     const struct slice *columns;
+    const struct columns *like; /* NULL, or the first input's: a column of the same name is headed
+                                   as it is there, if the dialect is the same */
 };
 
 /* ---- split ---- */

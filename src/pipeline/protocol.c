@@ -122,6 +122,7 @@ static bool get_columns(struct cursor *c, struct arena *arena, struct columns **
             return false;
     }
     columns->names = names;
+    columns->raw = NULL; /* workers write no headers */
     if (!get_flags(c, arena, columns->n, &columns->as_text))
         return false;
     columns->cells = tm_cursor_u32(c);

@@ -14,7 +14,8 @@
 #define START_DEATHS_MAX 3
 #define ALONE_MAX        3
 /* So much of a turn counts at most, and so long a turn lasts at most while records are timed. */
-#define TURN_NS 100000000
+#define TURN_NS    100000000
+#define SILENCE_NS 120000000
 
 /* ---- Deaths ---- */
 
@@ -29,6 +30,21 @@ static int died_starting(struct recovery *r, const struct worker_handle *w, int 
         return TIDEMILL_OK;
     return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u %s while it started (the script's setup)",
                       w->number, how);
+}
+
+/*
+ * A worker died while it ended: every record is committed, so a signal (somebody's from outside)
+ * spoils nothing; a teardown that exits with a failure is the script's own.
+ */
+static int died_ending(const struct recovery *r, const struct worker_handle *w, int status,
+                       const char *how, err *e)
+{
+    char text[256];
+    if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status))
+        return tm_err_set(e, TIDEMILL_E_SCRIPT, "teardown: worker %u %s", w->number, how);
+    snprintf(text, sizeof text, "worker %u %s in its teardown", w->number, how);
+    tm_merger_message(r->merger, TIDEMILL_LOG_WARNING, slice_of(text));
+    return TIDEMILL_OK;
 }
 
 /* How many records the script is given at a time. */
@@ -112,7 +128,8 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
     char how[128];
     int wait_status, status = TIDEMILL_OK;
     struct chunk *c = w->hand_n ? w->hand[0] : NULL;
-    bool starting = w->state == WORKER_STARTING, slow = w->slow && w->busy_end;
+    enum worker_state state = w->state;
+    bool starting = state == WORKER_STARTING, slow = w->slow && w->busy_end;
     /* Which record was over its time is known: what comes before it is done again, then it fails. */
     if (slow && c && w->busy >= c->done) {
         c->doomed = w->busy + 1;
@@ -121,6 +138,8 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
     tm_pool_stop(r->pool, w, r->loop, &wait_status);
     tm_process_describe(wait_status, how, sizeof how);
     r->merger->stats.deaths++;
+    if (state == WORKER_ENDING)
+        return died_ending(r, w, wait_status, how, e);
     if (starting)
         status = died_starting(r, w, wait_status, garbage ? garbage : how, e);
     else if (++r->futile > FUTILE_MAX)
@@ -165,7 +184,16 @@ static int64_t limit_of(const struct recovery *r)
     uint64_t limit = r->pool->plan->spec->values.limits.record_time;
     if (limit == SPEC_UNLIMITED || limit > INT64_MAX / 2 / call_size(r))
         return 0;
-    return (int64_t)limit * call_size(r) + WATCHDOG_GRACE_NS;
+    return (int64_t)limit * call_size(r);
+}
+
+/*
+ * A worker that has said what it is busy with is over its time soon after the limit. One that has
+ * not may have to commit first, and what it said may stand behind results that wait for their turn.
+ */
+static int64_t patience(const struct worker_handle *w)
+{
+    return w->busy_end ? WATCHDOG_GRACE_NS : SILENCE_NS;
 }
 
 /* Only a worker whose pipe is empty, and who has something to do, is timed. */
@@ -187,7 +215,7 @@ void tm_recovery_time(struct recovery *r)
     for (uint32_t i = 0; i < r->pool->plan->workers; i++) {
         struct worker_handle *w = &r->pool->workers[i];
         w->silent = is_timed(w) && !w->out.ready ? w->silent + passed : 0;
-        if (w->silent >= limit) {
+        if (w->silent >= limit + patience(w)) {
             w->slow = true;
             tm_process_kill(&w->process);
         }
@@ -199,7 +227,9 @@ int64_t tm_recovery_deadline(const struct recovery *r)
     int64_t limit = limit_of(r), least = 0;
     for (uint32_t i = 0; limit && i < r->pool->plan->workers; i++) {
         const struct worker_handle *w = &r->pool->workers[i];
-        int64_t left = limit - w->silent < TURN_NS ? limit - w->silent : TURN_NS;
+        int64_t left = limit + patience(w) - w->silent;
+        if (left > TURN_NS)
+            left = TURN_NS;
         if (w->state == WORKER_READY && w->hand_n && !w->slow && (!least || left < least))
             least = left;
     }

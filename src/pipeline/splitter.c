@@ -301,22 +301,39 @@ static void close_file(struct splitter *s)
     s->start = s->end = 0;
 }
 
-/* The names of the first header outlive its file: they head an output without rows. */
+/* NULL when memory is out. */
+static const struct slice *copy_cells(struct arena *arena, uint32_t n, const struct slice *cells)
+{
+    struct slice *copies = arena_alloc(arena, n * sizeof *copies);
+    for (uint32_t i = 0; copies && i < n; i++) {
+        copies[i] = tm_arena_copy(arena, cells[i]);
+        if (!copies[i].p)
+            return NULL;
+    }
+    return copies;
+}
+
+/*
+ * The first header outlives its file: it heads an output without rows, and lends its quotes to one
+ * with rows.
+ */
 static int keep_first_columns(struct splitter *s, const struct columns *columns, err *e)
 {
     if (s->first_columns || !columns)
         return TIDEMILL_OK;
     struct columns *copy = arena_alloc(&s->first_arena, sizeof *copy);
-    struct slice *names = arena_alloc(&s->first_arena, columns->n * sizeof *names);
-    if (!copy || !names)
+    if (!copy)
         return tm_err_memory(e, "a header");
-    for (uint32_t i = 0; i < columns->n; i++) {
-        names[i] = tm_arena_copy(&s->first_arena, columns->names[i]);
-        if (!names[i].p)
-            return tm_err_memory(e, "a header");
-    }
-    *copy = (struct columns){
-        .n = columns->n, .positional = columns->positional, .crlf = columns->crlf, .names = names};
+    *copy = (struct columns){.n = columns->n,
+                             .positional = columns->positional,
+                             .crlf = columns->crlf,
+                             .delimiter = columns->delimiter,
+                             .quote = columns->quote};
+    copy->names = copy_cells(&s->first_arena, columns->n, columns->names);
+    if (columns->raw)
+        copy->raw = copy_cells(&s->first_arena, columns->n, columns->raw);
+    if (!copy->names || (columns->raw && !copy->raw))
+        return tm_err_memory(e, "a header");
     s->first_columns = copy;
     return TIDEMILL_OK;
 }

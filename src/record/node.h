@@ -40,6 +40,9 @@ struct columns {
     bool positional;           /* no header: scripts say r[i]; names are "1", "2", ... */
     bool crlf;                 /* the file's first record ends in CRLF */
     const struct slice *names; /* n of them, all different */
+    const struct slice *raw;   /* n header cells as they stand in the file, quotes included; NULL
+                                  where they do not matter or no name is quite the file's */
+    char delimiter, quote;     /* that `raw` was written with */
     const uint8_t *as_text;    /* n flags: the column's cells are VALUE_TEXT; NULL: none is */
     uint32_t cells;            /* in a row of the file; n, unless columns lost their name to a later
                                   one of the same name and are left out */
