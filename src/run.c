@@ -436,6 +436,7 @@ int tm_run_step(struct tidemill_run *run, int timeout, err *e)
     if (run->phase != RUN_OVER) {
         tm_sigpipe_enter(&guard);
         err why = {0};
+        run->inside = true;
         int status = turn(run, timeout, &why);
         if (status != TIDEMILL_OK && run->phase == RUN_FLUSHING) {
             if (run->status == TIDEMILL_OK) {
@@ -449,6 +450,7 @@ int tm_run_step(struct tidemill_run *run, int timeout, err *e)
         }
         if (run->phase == RUN_FLUSHING && !sinks_wait(run))
             complete(run);
+        run->inside = false;
         tm_sigpipe_leave(&guard);
     }
     if (run->phase != RUN_OVER)

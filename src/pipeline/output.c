@@ -77,9 +77,12 @@ static int begin(struct output *o, err *e)
     o->begun = true;
     if (!o->finish || !o->format->finish_begin)
         return TIDEMILL_OK;
-    if (o->format->finish_begin(o->finish, &o->scratch, o->n, o->names) != TIDEMILL_OK)
-        return tm_err_memory(e, "the output");
-    return write_scratch(o, e);
+    int status = o->format->finish_begin(o->finish, &o->scratch, o->n, o->names);
+    if (status == TIDEMILL_E_WRITE)
+        return tm_err_set(e, status,
+                          "the name of a column holds a delimiter or a line end, which cannot be "
+                          "written without quotes (output.quote)");
+    return status == TIDEMILL_OK ? write_scratch(o, e) : tm_err_memory(e, "the output");
 }
 
 static bool same_names(const struct output *o, const struct rows *rows)
