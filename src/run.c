@@ -403,7 +403,8 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
         run->stopping = true;
         tm_splitter_stop(&run->splitter);
     }
-    if (status == TIDEMILL_OK && run->phase == RUN_GOING && !sink_full(&run->out))
+    bool feed = run->phase == RUN_GOING && !sink_full(&run->out);
+    if (status == TIDEMILL_OK && feed)
         status = tm_dispatcher_feed(&run->dispatcher, &more, e);
     if (!run->output.begun && run->splitter.first_columns) {
         run->output.dialect.crlf = run->splitter.first_columns->crlf;
@@ -418,8 +419,7 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
     if (more || run->source.watch.ready || run->out.watch.ready || tm_run_waits_for_host(run))
         timeout = 0;
     tm_loop_timer(&run->loop,
-                  sooner(tm_recovery_deadline(&run->recovery),
-                         sooner(run->dispatcher.recheck, tm_splitter_deadline(&run->splitter))));
+                  sooner(tm_recovery_deadline(&run->recovery), feed ? run->dispatcher.recheck : 0));
     int64_t armed = run->loop.armed;
     status = tm_loop_wait(&run->loop, timeout, e);
     run->timed_out = run->loop.armed != armed;

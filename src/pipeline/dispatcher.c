@@ -24,6 +24,13 @@ void tm_dispatcher_init(struct dispatcher *d, struct splitter *splitter, struct 
     *d = (struct dispatcher){.splitter = splitter, .pool = pool, .merger = merger};
 }
 
+/* There may be something to do at `when`, if it is not 0. */
+static void wait_until(struct dispatcher *d, int64_t when)
+{
+    if (when && (!d->recheck || when < d->recheck))
+        d->recheck = when;
+}
+
 /* Has some worker been at its chunk for long enough that another one pays? */
 static bool somebody_is_slow(struct dispatcher *d)
 {
@@ -38,7 +45,7 @@ static bool somebody_is_slow(struct dispatcher *d)
         return false;
     if (now - oldest >= FORK_AFTER_NS)
         return true;
-    d->recheck = oldest + FORK_AFTER_NS;
+    wait_until(d, oldest + FORK_AFTER_NS);
     return false;
 }
 
@@ -78,7 +85,6 @@ static struct worker_handle *pick(struct dispatcher *d)
         if (w->hand_n < HAND_MAX && (!queue || w->began < queue->began))
             queue = w;
     }
-    d->recheck = 0;
     if (none && may_fork(d))
         return none;
     return queue && may_queue(d) ? queue : NULL;
@@ -121,6 +127,7 @@ int tm_dispatcher_feed(struct dispatcher *d, bool *more, err *e)
     int reads = 0;
     *more = false;
     d->wants_input = false;
+    d->recheck = 0;
     while (!d->done &&
            d->merger->chunks < WAITING_MAX + (size_t)HAND_MAX * d->pool->plan->workers) {
         struct worker_handle *w = pick(d);
@@ -143,6 +150,7 @@ int tm_dispatcher_feed(struct dispatcher *d, bool *more, err *e)
             break;
         case SPLITTER_WAIT:
             d->wants_input = true;
+            wait_until(d, tm_splitter_deadline(d->splitter));
             return TIDEMILL_OK;
         case SPLITTER_END:
             d->done = true;

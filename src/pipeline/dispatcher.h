@@ -17,7 +17,7 @@ struct dispatcher {
     size_t target;    /* bytes of the next chunk */
     bool wants_input; /* the source had nothing when somebody could have taken it */
     bool done;        /* all input is cut */
-    int64_t recheck;  /* when another worker may be forked; 0: nothing waits for that */
+    int64_t recheck;  /* when to feed again at the latest, after the last feed; 0: no such time */
 };
 
 void tm_dispatcher_init(struct dispatcher *d, struct splitter *splitter, struct pool *pool,
