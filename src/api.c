@@ -2,6 +2,7 @@
  * The public functions: arguments are checked here, then the call goes in.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -57,6 +58,8 @@ static int must_be_open(const tidemill_job *job, err *e)
 int tidemill_job_load(tidemill_job *job, const char *path, tidemill_error *e)
 {
     int status = must_be_closed(job, e);
+    if (status == TIDEMILL_OK && !path)
+        return misuse(e, "a job file needs a path");
     return status == TIDEMILL_OK ? tm_spec_load(&job->spec, path, e) : status;
 }
 
@@ -64,6 +67,8 @@ int tidemill_job_parse(tidemill_job *job, const char *text, size_t length, const
                        tidemill_error *e)
 {
     int status = must_be_closed(job, e);
+    if (status == TIDEMILL_OK && (!name || (!text && length)))
+        return misuse(e, "a job file needs a text and a name");
     return status == TIDEMILL_OK ? tm_spec_parse(&job->spec, (struct slice){text, length}, name, e)
                                  : status;
 }
@@ -71,12 +76,14 @@ int tidemill_job_parse(tidemill_job *job, const char *text, size_t length, const
 int tidemill_job_set(tidemill_job *job, const char *key, const char *value, tidemill_error *e)
 {
     int status = must_be_closed(job, e);
+    if (status == TIDEMILL_OK && (!key || !value))
+        return misuse(e, "an option needs a name and a value");
     return status == TIDEMILL_OK ? tm_spec_set(&job->spec, key, value, e) : status;
 }
 
 const char *tidemill_job_get(tidemill_job *job, const char *key)
 {
-    return job ? tm_spec_get(&job->spec, key) : NULL;
+    return job && key ? tm_spec_get(&job->spec, key) : NULL;
 }
 
 size_t tidemill_job_problems(const tidemill_job *job)
@@ -101,6 +108,10 @@ int tidemill_job_register(tidemill_job *job, const char *name, int (*function)(s
         return status;
     if (!name || !*name || !function)
         return misuse(e, "a function of the host needs a name and an address");
+    for (size_t i = 0; i < job->functions_n; i++)
+        if (strcmp(job->functions[i].name, name) == 0)
+            return tm_err_set(e, TIDEMILL_E_ARGUMENT,
+                              "a function of the host is named '%s' already", name);
     struct script_function *more = realloc(job->functions,
                                            (job->functions_n + 1) * sizeof *job->functions);
     if (!more)
@@ -116,6 +127,8 @@ int tidemill_job_register(tidemill_job *job, const char *name, int (*function)(s
 int tidemill_job_log_fd(tidemill_job *job, int fd, tidemill_error *e)
 {
     int status = must_be_closed(job, e);
+    if (status == TIDEMILL_OK && fd != -1 && fcntl(fd, F_GETFD) < 0)
+        return misuse(e, "the workers' log is no open descriptor");
     if (status == TIDEMILL_OK)
         job->log_fd = fd;
     return status;
@@ -200,29 +213,42 @@ static int must_be_new(const tidemill_run *run, err *e)
     return run->phase == RUN_NEW ? TIDEMILL_OK : misuse(e, "the run has begun");
 }
 
-int tidemill_run_input_path(tidemill_run *run, const char *path, tidemill_error *e)
+/* `named`: what has to be there, the name among it, is there. */
+static int must_take_input(const tidemill_run *run, bool named, err *e)
 {
     int status = must_be_new(run, e);
+    if (status != TIDEMILL_OK)
+        return status;
+    if (!named)
+        return misuse(e, "an input needs what to read and a name");
+    if (run->source.n && run->source.inputs[0].kind == INPUT_PUSH)
+        return misuse(e, "pushed input must be the only input");
+    return TIDEMILL_OK;
+}
+
+int tidemill_run_input_path(tidemill_run *run, const char *path, tidemill_error *e)
+{
+    int status = must_take_input(run, path, e);
     return status == TIDEMILL_OK ? tm_source_add_path(&run->source, path, e) : status;
 }
 
 int tidemill_run_input_fd(tidemill_run *run, int fd, const char *name, tidemill_error *e)
 {
-    int status = must_be_new(run, e);
+    int status = must_take_input(run, fd >= 0 && name, e);
     return status == TIDEMILL_OK ? tm_source_add_fd(&run->source, fd, name, e) : status;
 }
 
 int tidemill_run_input_callback(tidemill_run *run, tidemill_read_fn read, void *context,
                                 const char *name, tidemill_error *e)
 {
-    int status = must_be_new(run, e);
+    int status = must_take_input(run, read && name, e);
     return status == TIDEMILL_OK ? tm_source_add_callback(&run->source, read, context, name, e)
                                  : status;
 }
 
 int tidemill_run_input_push(tidemill_run *run, const char *name, tidemill_error *e)
 {
-    int status = must_be_new(run, e);
+    int status = must_take_input(run, name, e);
     if (status == TIDEMILL_OK && run->source.n)
         return misuse(e, "pushed input must be the only input");
     return status == TIDEMILL_OK ? tm_source_add_push(&run->source, name, e) : status;
@@ -239,6 +265,10 @@ ptrdiff_t tidemill_run_push(tidemill_run *run, const char *data, size_t length, 
 {
     if (must_be_pushed(run, e) != TIDEMILL_OK)
         return -1;
+    if (!data && length) {
+        misuse(e, "the pushed bytes are NULL");
+        return -1;
+    }
     struct buf *pushed = &run->source.pushed;
     size_t room = pushed->n < SOURCE_PUSH_MAX ? SOURCE_PUSH_MAX - pushed->n : 0;
     size_t take = length < room ? length : room;
@@ -262,37 +292,52 @@ int tidemill_run_push_end(tidemill_run *run, tidemill_error *e)
     return status;
 }
 
-static int must_have_no_output(const tidemill_run *run, err *e)
+static int must_take_output(const tidemill_run *run, bool named, err *e)
 {
     int status = must_be_new(run, e);
     if (status == TIDEMILL_OK && run->out.kind != SINK_NONE)
         return misuse(e, "the run has an output already");
+    if (status == TIDEMILL_OK && !named)
+        return misuse(e, "an output needs where to write");
+    return status;
+}
+
+/* What could not be opened leaves the run as it was. */
+static int output_opened(tidemill_run *run, int status)
+{
+    if (status != TIDEMILL_OK)
+        tm_sink_release(&run->out);
     return status;
 }
 
 int tidemill_run_output_path(tidemill_run *run, const char *path, tidemill_error *e)
 {
-    int status = must_have_no_output(run, e);
-    return status == TIDEMILL_OK ? tm_sink_open_path(&run->out, path, e) : status;
+    int status = must_take_output(run, path, e);
+    return status == TIDEMILL_OK ? output_opened(run, tm_sink_open_path(&run->out, path, e))
+                                 : status;
 }
 
 int tidemill_run_output_fd(tidemill_run *run, int fd, tidemill_error *e)
 {
-    int status = must_have_no_output(run, e);
-    return status == TIDEMILL_OK ? tm_sink_open_fd(&run->out, fd, "the output", e) : status;
+    int status = must_take_output(run, fd >= 0, e);
+    return status == TIDEMILL_OK
+               ? output_opened(run, tm_sink_open_fd(&run->out, fd, "the output", e))
+               : status;
 }
 
 int tidemill_run_output_callback(tidemill_run *run, tidemill_write_fn write, void *context,
                                  tidemill_error *e)
 {
-    int status = must_have_no_output(run, e);
-    return status == TIDEMILL_OK ? tm_sink_open_callback(&run->out, write, context, e) : status;
+    int status = must_take_output(run, write, e);
+    return status == TIDEMILL_OK
+               ? output_opened(run, tm_sink_open_callback(&run->out, write, context, e))
+               : status;
 }
 
 int tidemill_run_output_pull(tidemill_run *run, tidemill_error *e)
 {
-    int status = must_have_no_output(run, e);
-    return status == TIDEMILL_OK ? tm_sink_open_pull(&run->out, e) : status;
+    int status = must_take_output(run, true, e);
+    return status == TIDEMILL_OK ? output_opened(run, tm_sink_open_pull(&run->out, e)) : status;
 }
 
 size_t tidemill_run_pull(tidemill_run *run, char *data, size_t size)
@@ -316,6 +361,11 @@ void tidemill_run_on_message(tidemill_run *run, tidemill_message_fn message, voi
 
 void tidemill_run_stats(const tidemill_run *run, tidemill_stats *stats)
 {
+    if (!stats)
+        return;
+    *stats = (tidemill_stats){0};
+    if (!run)
+        return;
     *stats = run->merger.stats;
     stats->bytes_in = run->splitter.bytes;
     stats->bytes_out = run->out.bytes;
@@ -323,10 +373,18 @@ void tidemill_run_stats(const tidemill_run *run, tidemill_stats *stats)
     stats->workers = run->attached ? run->pool->peak : run->workers;
 }
 
-int tidemill_run_step(tidemill_run *run, int timeout, tidemill_error *e)
+/* Callbacks run inside a step. */
+static int must_be_outside(const tidemill_run *run, err *e)
 {
     if (!run)
         return misuse(e, "the run is NULL");
+    return run->inside ? misuse(e, "the run is stepped from its own callback") : TIDEMILL_OK;
+}
+
+int tidemill_run_step(tidemill_run *run, int timeout, tidemill_error *e)
+{
+    if (must_be_outside(run, e) != TIDEMILL_OK)
+        return TIDEMILL_E_ARGUMENT;
     int status = tm_run_step(run, timeout, e);
     /* A host that polls the descriptor must be told that what came in has opened more to do. */
     if (status == TIDEMILL_AGAIN && tm_run_has_more(run))
@@ -336,9 +394,9 @@ int tidemill_run_step(tidemill_run *run, int timeout, tidemill_error *e)
 
 int tidemill_run_wait(tidemill_run *run, tidemill_error *e)
 {
-    int status;
-    if (!run)
-        return misuse(e, "the run is NULL");
+    int status = must_be_outside(run, e);
+    if (status != TIDEMILL_OK)
+        return status;
     do {
         status = tm_run_step(run, -1, e);
         if (status == TIDEMILL_AGAIN && tm_run_waits_for_host(run))

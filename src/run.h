@@ -39,6 +39,7 @@ struct tidemill_run {
     bool moved;       /* the last turn read, wrote or committed something */
     bool timed_out;   /* the last turn's wait took the timer's word, which its beginning acts on */
     bool wired;       /* splitter, output and merger are set up */
+    bool inside;      /* a turn, which calls the host's callbacks */
     bool attached;    /* the pool is busy with this run */
     uint32_t workers; /* the pool's peak, when it was left */
 };

@@ -133,6 +133,9 @@ void tm_err_at(err *e, const char *file, uint64_t line, uint64_t column)
 
 size_t tidemill_error_text(const tidemill_error *e, char *text, size_t size)
 {
+    static const tidemill_error none;
+    if (!e)
+        e = &none;
     char place[sizeof e->file + 96] = "";
     int n = 0;
     if (e->file[0])

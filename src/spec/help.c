@@ -11,7 +11,7 @@
 
 int tidemill_option_at(size_t i, tidemill_option *option)
 {
-    if (i >= tm_options_n)
+    if (i >= tm_options_n || !option)
         return 0;
     const struct option *o = &tm_options[i];
     *option = (tidemill_option){.name = o->key,
