@@ -6,6 +6,7 @@ the event itself, and a deadline only turns a hang into a failure.
 
 import atexit
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -144,6 +145,19 @@ def freeze(pid):
     os.kill(pid, signal.SIGSTOP)
     until(lambda: status_of(pid).get("State", "Z")[0] in "TZX", "a stopped process")
     return children(pid)
+
+
+def pipe_size(fd):
+    return fcntl.fcntl(fd, 1032)  # F_GETPIPE_SZ, which Python knows since 3.10 only
+
+
+def pss(pid):
+    """Bytes of memory that are this process's share."""
+    with contextlib.suppress(OSError), open("/proc/%d/smaps_rollup" % pid) as file:
+        for line in file:
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) << 10
+    return 0
 
 
 def shim():

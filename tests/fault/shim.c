@@ -127,7 +127,7 @@ static void make_small(int *fds)
         syscall(SYS_fcntl, fds[0], F_SETPIPE_SZ, shim.pipe_size);
 }
 
-int pipe2(int *fds, int flags)
+int pipe2(int fds[2], int flags)
 {
     REAL(int, "pipe2", (int *, int))
     if (fails("pipe2"))
