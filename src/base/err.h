@@ -14,6 +14,14 @@
 
 typedef struct tidemill_error err;
 
+/* No error. For paths that each record takes: {0} would write all of its kilobytes. */
+static inline void err_clear(err *e)
+{
+    e->status = e->system_errno = 0;
+    e->record = e->line = e->column = e->offset = 0;
+    e->file[0] = e->message[0] = '\0';
+}
+
 /* Fill `e` (message cut at a character's start when too long; control bytes shown as '?'). */
 int tm_err_set(err *e, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same, with errno's number kept and ": " strerror(number) added. */

@@ -220,12 +220,13 @@ static enum splitter_next scan(struct splitter *s, size_t target, struct chunk *
     const struct format *f = s->file->format;
     for (;;) {
         struct extent extent = {0};
-        err why = {0};
+        err why;
         size_t at = s->start + s->scan.at;
         if (s->scan.records == UINT32_MAX || (s->cut.at && s->cut.at >= target))
             return give(s, s->cut.at ? s->cut : s->scan, out, e);
         if (at == s->end)
             return SPLITTER_WAIT;
+        err_clear(&why);
         switch (f->split(&s->file->dialect, &s->state, s->block->bytes + at, s->end - at, s->final,
                          &extent, &why)) {
         case SPLIT_RECORD:

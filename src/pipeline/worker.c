@@ -179,7 +179,8 @@ static void fail_record(struct worker *w, uint32_t number, err *why)
 static void call_record(struct worker *w, struct node *record, uint32_t number,
                         const struct script_place *place)
 {
-    err why = {0};
+    err why;
+    err_clear(&why);
     tm_results_call(&w->results, &number, 1);
     tm_watchdog_enter(w->sequence, number, number + 1);
     enum script_outcome outcome = tm_script_record(w->script, record, place, &why);
@@ -231,9 +232,10 @@ static size_t next_record(struct worker *w, const char *p, size_t n, uint32_t *n
                           struct script_place *place)
 {
     struct parsed parsed = {0};
-    err why = {0};
+    err why;
     uint64_t batch = w->spec.values.transform.batch;
     bool counts = true;
+    err_clear(&why);
     switch (w->file.format->parse(w->file.reader, &w->arena, p, n, &parsed, &why)) {
     case PARSE_RECORD:
         if (batch)
