@@ -1,0 +1,222 @@
+#!/usr/bin/env -S python3 -B
+"""Promise 6: a worker's death, of any kind and at any moment, changes nothing: no hang, no loss, no
+duplicate, no other order. A record that kills every worker is condemned alone.
+"""
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import unittest
+
+import harness
+from test_flow import Feeder
+
+RECORDS = 600
+
+# How to die; `pid` is told by the parent of a shell.
+WAYS = {
+    "exit": "os.exit(3)",
+    "exit well": "os.exit(0)",
+    "kill": "os.execute('kill -KILL $PPID')",
+    "segv": "os.execute('kill -SEGV $PPID')",
+    "term": "os.execute('kill -TERM $PPID')",
+    "garbage": "local f = io.open('/proc/self/fd/4', 'w') f:write(('no frame '):rep(1000)) f:close()",
+    "broken result": "local f = io.open('/proc/self/fd/4', 'w') f:write('\\16\\0\\0\\0\\11\\0\\0\\0', ('\\255'):rep(500)) f:close()",
+}
+
+# Dies once for each of these records: a file remembers it, as the next worker cannot.
+ONCE = """
+local deadly = {%s}
+return function(r, ctx)
+  for _, index in ipairs(deadly) do
+    if ctx.index == index then
+      local name = "%s/" .. index
+      local seen = io.open(name)
+      if seen then seen:close() else io.open(name, "w"):close() %s end
+    end
+  end
+  local dice = math.random(10)
+  if dice == 1 then return nil end
+  if dice == 2 then print(ctx.index) end
+  if dice == 3 then error("failed " .. ctx.index) end
+  if dice == 4 then tidemill.emit(r) end
+  return r
+end
+"""
+ALWAYS = """
+return function(r, ctx)
+  if ctx.index %% 200 == 7 then %s end
+  print(ctx.index)
+  return r, r
+end
+"""
+BATCH = """
+return { batch = function(records, ctx)
+  if ctx.index == 1 or ctx.index == 211 then %s end
+  return records
+end }
+"""
+
+
+def result_of(text, source, target="jsonl", **options):
+    policy = options.pop("policy", "quarantine")
+    command = harness.script(text, harness.path("in." + source), "-t", target, "--stats", harness.path("stats.json"),
+                             errors__policy=policy,
+                             errors__quarantine=harness.path("rejects.jsonl") if policy == "quarantine" else None,
+                             **options)
+    done = harness.run(command)
+    counts = json.loads(harness.read("stats.json"))
+    deaths = counts.pop("deaths")
+    for name in ("seconds", "workers"):
+        del counts[name]
+    if done.returncode:
+        del counts["bytes_in"]
+    return {"output": done.stdout, "messages": done.stderr, "exit": done.returncode, "counts": counts,
+            "quarantine": harness.read("rejects.jsonl")}, deaths
+
+
+class Deaths(unittest.TestCase):
+    maxDiff = 2000
+
+    @classmethod
+    def setUpClass(cls):
+        rows = [(i, "ü" * (i % 50)) for i in range(RECORDS)]
+        harness.write("in.jsonl", "".join('{"n":%d,"t":"%s"}\n' % row for row in rows))
+        harness.write("in.csv", "n,t\n" + "".join('%d,"%s\r\n"\n' % row for row in rows))
+
+    def die(self, way, deadly, source, target, **options):
+        folder = harness.path("died")
+        os.mkdir(folder)
+        places = ",".join(map(str, deadly))
+        wanted, none = result_of(ONCE % ("", folder, ""), source, target)
+        seen, deaths = result_of(ONCE % (places, folder, WAYS[way]), source, target, **options)
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
+        text = harness.read("rejects.jsonl").decode()
+        self.assertEqual(none, 0)
+        self.assertGreater(deaths, 0)
+        self.assertLessEqual(deaths, len(deadly))
+        for part in ("exit", "counts", "output"):
+            self.assertEqual(wanted[part], seen[part], "%s: %s differs" % (way, part))
+        # The scripts differ in one line's text, and so in their files' names.
+        for part in ("messages", "quarantine"):
+            self.assertEqual(nameless(wanted[part]), nameless(seen[part]), "%s: %s differs" % (way, part))
+        self.assertIn("failed", text)
+
+    def test_once(self):
+        """Each way to die, at the first record, the last, and some between."""
+        rng = random.Random(7)
+        for way in WAYS:
+            for source, target in (("jsonl", "jsonl"), ("csv", "csv"), ("jsonl", "table")):
+                deadly = [1, RECORDS] + rng.sample(range(2, RECORDS), 3)
+                options = rng.choice([{"workers": 1}, {"workers": 3, "chunk": "300B"}, {"workers": 2, "isolation": "exec"}])
+                self.die(way, deadly, source, target, **options)
+
+    def test_always(self):
+        """The deadly records fail, and nothing else, however the work is divided."""
+        for way in WAYS:
+            results = [result_of(ALWAYS % WAYS[way], "jsonl", **options)
+                       for options in ({"workers": 1}, {"workers": 5, "chunk": "1B"}, {"workers": 2, "chunk": "1KiB", "isolation": "exec"})]
+            for seen, deaths in results:
+                self.assertEqual(seen["counts"]["failed"], 3, seen["messages"])
+                self.assertEqual(seen["counts"]["written"], 2 * (RECORDS - 3))
+                self.assertGreaterEqual(deaths, 3 * 3)
+                for part in seen:
+                    self.assertEqual(seen[part], results[0][0][part], "%s: %s differs" % (way, part))
+            entries = [json.loads(line) for line in results[0][0]["quarantine"].splitlines()]
+            self.assertEqual([entry["record"] for entry in entries], [7, 207, 407])
+
+    def test_always_under_fail(self):
+        """What came before the deadly record is written, and one message says why."""
+        for options in ({"workers": 1}, {"workers": 4, "chunk": "1B"}):
+            seen, _ = result_of(ALWAYS % "os.exit(3)", "jsonl", policy="fail", **options)
+            self.assertEqual(seen["exit"], 1)
+            self.assertEqual(seen["output"].count(b"\n"), 12)
+            *printed, message = seen["messages"].splitlines()
+            self.assertEqual(printed, [b"%d" % i for i in range(1, 7)])
+            self.assertTrue(message.endswith(b"in.jsonl:7: record 7: the worker process exited with status 3"), message)
+
+    def test_batches(self):
+        """A deadly batch fails whole."""
+        for options in ({"workers": 1}, {"workers": 3, "chunk": "1B"}):
+            seen, _ = result_of(BATCH % "os.exit(3)", "jsonl", transform__batch=7, **options)
+            self.assertEqual(seen["counts"]["failed"], 14, seen["messages"])
+            entries = [json.loads(line)["record"] for line in seen["quarantine"].splitlines()]
+            self.assertEqual(entries, [*range(1, 8), *range(211, 218)])
+
+    def test_setup(self):
+        """A setup that dies ends the job, with one message."""
+        for way in ("exit", "exit well", "kill", "segv", "garbage"):
+            text = "return {setup = function() %s end, record = function(r) return r end}" % WAYS[way]
+            for isolation in ("fork", "exec"):
+                seen, _ = result_of(text, "jsonl", isolation=isolation, workers=3)
+                self.assertEqual(seen["exit"], 1, way)
+                self.assertEqual(seen["output"], b"")
+                self.assertEqual(seen["messages"].count(b"\n"), 1, seen["messages"])
+
+    def test_setup_that_dies_later(self):
+        """The first workers live, one that is started in their place does not."""
+        marker = harness.path("marker")
+        text = ("return {setup = function() if io.open('%s') then os.exit(3) end end,"
+                " record = function(r, ctx) if ctx.index == 300 then io.open('%s', 'w'):close() os.exit(4) end return r end}")
+        seen, _ = result_of(text % (marker, marker), "jsonl")
+        self.assertEqual(seen["exit"], 1)
+        self.assertEqual(seen["messages"].count(b"\n"), 1, seen["messages"])
+        os.unlink(marker)
+
+
+def nameless(text):
+    """Without the name of the script's file."""
+    parts = text.split(b"job-")
+    return parts[0] + b"".join(part[part.index(b".yaml"):] for part in parts[1:])
+
+
+class Murder(unittest.TestCase):
+    KILLS = 2000 if harness.LONG else 200
+    # So much output between two kills that some of it was committed since the last one: more than
+    # what waits in the command and in the pipe.
+    BETWEEN = 512 << 10
+    TEXT = "return function(r, ctx) r.n = ctx.index for i = 1, 20 do tidemill.emit(r) end return nil end"
+
+    def murder(self, isolation):
+        """Kill workers, any of them, as the output grows."""
+        kills = self.KILLS // (10 if harness.SANITIZED else 1)
+        rng = random.Random(11)
+        line = b'{"n":0,"t":"%s"}\n' % (b"x" * 480)
+        total = kills * self.BETWEEN // (20 * len(line)) + 4000
+        wanted, seen = hashlib.sha256(), hashlib.sha256()
+        for i in range(1, total + 1):
+            wanted.update((b'{"n":%d' % i + line[6:]) * 20)
+        command = harness.script(self.TEXT, "-i", "jsonl", "--stats", harness.path("stats.json"), workers=3,
+                                 chunk="16KiB", isolation=isolation)
+        with harness.started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+            feeder = Feeder(process.stdin, line, total)
+            feeder.start()
+            done = since = 0
+            while part := process.stdout.read(1 << 16):
+                seen.update(part)
+                since += len(part)
+                workers = harness.children(process.pid) if since >= self.BETWEEN and done < kills else []
+                if workers:
+                    harness.kill(rng.choice(workers))
+                    done, since = done + 1, 0
+            self.assertEqual(process.wait(harness.DEADLINE), 0)
+        self.assertEqual(done, kills)
+        counts = json.loads(harness.read("stats.json"))
+        self.assertEqual((counts["read"], counts["failed"]), (total, 0))
+        # One that was killed a second time before anybody noticed counts once.
+        self.assertGreater(counts["deaths"], kills // 2)
+        self.assertEqual(seen.digest(), wanted.digest())
+
+    def test_forked(self):
+        self.murder("fork")
+
+    def test_executed(self):
+        self.murder("exec")
+
+
+if __name__ == "__main__":
+    harness.main()
