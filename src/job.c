@@ -119,23 +119,24 @@ int tm_job_open(struct tidemill_job *job, err *e)
 struct listener {
     tidemill_message_fn message;
     void *context;
+    bool typed; /* cells are typed when touched, which is what the warnings are about */
 };
 
 static void listen(void *context, int level, struct slice text)
 {
     const struct listener *l = context;
-    if (l->message)
+    if (l->message && l->typed)
         l->message(l->context, level, text.p ? text.p : "", text.n);
 }
 
 int tm_job_check(const struct tidemill_job *job, tidemill_message_fn message, void *context, err *e)
 {
     struct tidemill_run run;
-    struct listener listener = {message, context};
+    struct listener listener = {.message = message, .context = context};
     int status = tm_run_init(&run, &job->plan, NULL, e);
     if (status != TIDEMILL_OK)
         return status;
-    status = tm_run_check(&run, e);
+    status = tm_run_check(&run, &listener.typed, e);
     if (status == TIDEMILL_OK)
         status = tm_pool_check(run.pool, listen, &listener, e);
     tm_run_release(&run);

@@ -92,16 +92,20 @@ static int format_unknown(const char *what, const char *name, const char *option
                       option);
 }
 
+static const struct format *input_format(const struct tidemill_run *run, size_t i)
+{
+    return run->plan->input ? run->plan->input : tm_format_by_path(run->source.inputs[i].name);
+}
+
 /* Every input has a format, and the output has one. */
 static int find_formats(struct tidemill_run *run, const struct format **output, err *e)
 {
     const struct plan *plan = run->plan;
     const struct format *first = plan->input;
     for (size_t i = 0; i < run->source.n && !plan->input; i++) {
-        const char *name = run->source.inputs[i].name;
-        const struct format *f = tm_format_by_path(name);
+        const struct format *f = input_format(run, i);
         if (!f || !f->split)
-            return format_unknown("the input", name, "input.format", e);
+            return format_unknown("the input", run->source.inputs[i].name, "input.format", e);
         if (i == 0)
             first = f;
     }
@@ -169,11 +173,15 @@ static int prepare(struct tidemill_run *run, const struct format **format,
     return status;
 }
 
-int tm_run_check(struct tidemill_run *run, err *e)
+int tm_run_check(struct tidemill_run *run, bool *columns, err *e)
 {
     const struct format *format = NULL;
     struct output_dialect dialect;
-    return prepare(run, &format, &dialect, e);
+    int status = prepare(run, &format, &dialect, e);
+    *columns = false;
+    for (size_t i = 0; i < run->source.n && status == TIDEMILL_OK; i++)
+        *columns = *columns || input_format(run, i)->header;
+    return status;
 }
 
 static int start(struct tidemill_run *run, err *e)

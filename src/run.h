@@ -47,8 +47,11 @@ struct tidemill_run {
 int tm_run_init(struct tidemill_run *run, const struct plan *plan, struct pool *pool, err *e);
 void tm_run_release(struct tidemill_run *run);
 
-/* Inputs, output and formats of a new run, without reading or writing anything. */
-int tm_run_check(struct tidemill_run *run, err *e);
+/*
+ * Inputs, output and formats of a new run, without reading or writing anything. *columns: an input
+ * has columns, whose cells are typed when a script touches them.
+ */
+int tm_run_check(struct tidemill_run *run, bool *columns, err *e);
 
 /* Does the run wait for its host: for input, or for output to be taken? */
 bool tm_run_waits_for_host(const struct tidemill_run *run);

@@ -26,7 +26,7 @@ static const struct option_row {
     {"set", LETTER_SET, "KEY=VALUE", NULL, TAKES_JOB | TAKES_RUN,
      "set any option of the job ('tidemill help job' lists them)"},
     {"stats", LETTER_STATS, "FILE", NULL, TAKES_RUN, "write the counts to FILE as JSON"},
-    {"quiet", 'q', NULL, NULL, TAKES_RUN, "no progress, no summary; errors only"},
+    {"quiet", 'q', NULL, NULL, TAKES_RUN, "no progress, no summary; warnings and errors only"},
     {"help", 'h', NULL, NULL, ~0u, "this text"},
 };
 

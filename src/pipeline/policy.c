@@ -73,12 +73,21 @@ static void put_text(struct buf *b, const char *name, struct slice text)
     put_string(b, text);
 }
 
+/* So many bytes of a long record are kept: RAW_MAX, but no part of a UTF-8 sequence. */
+static size_t cut_raw(struct slice raw)
+{
+    size_t n = RAW_MAX;
+    while (n > RAW_MAX - 3 && ((unsigned char)raw.p[n] & 0xc0) == 0x80)
+        n--;
+    return n;
+}
+
 static void put_raw(struct buf *b, struct slice raw)
 {
     err ignored;
     bool cut = raw.n > RAW_MAX;
     if (cut)
-        raw.n = RAW_MAX;
+        raw.n = cut_raw(raw);
     else if (raw.n && raw.p[raw.n - 1] == '\n')
         raw.n -= raw.n > 1 && raw.p[raw.n - 2] == '\r' ? 2 : 1;
     size_t before = b->n;
@@ -128,14 +137,16 @@ static int quarantine(struct merger *m, const struct failed_record *f, const err
 static void warn(struct merger *m, const err *at)
 {
     char text[sizeof at->file + sizeof at->message + 128];
-    if (m->warned++ >= WARNINGS_MAX)
+    if (m->warned > WARNINGS_MAX)
         return;
+    if (m->warned++ == WARNINGS_MAX) {
+        tm_merger_message(m, TIDEMILL_LOG_WARNING,
+                          SLICE("further skipped records are only counted"));
+        return;
+    }
     int n = snprintf(text, sizeof text, "skipped: ");
     tidemill_error_text(at, text + n, sizeof text - (size_t)n);
     tm_merger_message(m, TIDEMILL_LOG_WARNING, slice_of(text));
-    if (m->warned == WARNINGS_MAX)
-        tm_merger_message(m, TIDEMILL_LOG_WARNING,
-                          SLICE("further skipped records are only counted"));
 }
 
 int tm_policy_apply(struct merger *m, const struct failed_record *f, err *e)
@@ -143,10 +154,11 @@ int tm_policy_apply(struct merger *m, const struct failed_record *f, err *e)
     const struct spec_values *v = &m->spec->values;
     struct record_place place = place_of(f);
     err at = placed(f, &place);
+    bool many = m->stats.failed > v->errors.max;
     int status = TIDEMILL_OK;
     if (v->errors.policy == POLICY_QUARANTINE)
         status = quarantine(m, f, &at, &place, e);
-    else if (v->errors.policy == POLICY_SKIP)
+    else if (v->errors.policy == POLICY_SKIP && !many)
         warn(m, &at);
     if (status != TIDEMILL_OK)
         return status;
@@ -155,13 +167,13 @@ int tm_policy_apply(struct merger *m, const struct failed_record *f, err *e)
             *e = at;
         return at.status;
     }
-    if (m->stats.failed <= v->errors.max)
+    if (!many)
         return TIDEMILL_OK;
     if (e) {
         char message[sizeof at.message];
         snprintf(message, sizeof message, "%s", at.message);
         *e = at;
-        snprintf(e->message, sizeof e->message, "more than %llu failed (errors.max): %.1900s",
+        snprintf(e->message, sizeof e->message, "more than %llu records failed (errors.max): %.1900s",
                  (unsigned long long)v->errors.max, message);
         e->status = TIDEMILL_E_TOO_MANY;
     }

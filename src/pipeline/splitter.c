@@ -155,10 +155,10 @@ memory:
 
 /* ---- Records ---- */
 
-static err too_large(const struct splitter *s, int status)
+static err too_large(const struct splitter *s, const char *what, int status)
 {
     err why = {0};
-    tm_err_set(&why, status, "the record is larger than %zu bytes (limits.record_size)",
+    tm_err_set(&why, status, "the %s is larger than %zu bytes (limits.record_size)", what,
                s->record_max);
     return why;
 }
@@ -171,7 +171,7 @@ static enum splitter_next oversized(struct splitter *s, size_t length, bool whol
                                     struct chunk **out, err *e)
 {
     bool line = s->file->format->line_records;
-    err why = too_large(s, line ? TIDEMILL_E_RECORD : TIDEMILL_E_INPUT);
+    err why = too_large(s, "record", line ? TIDEMILL_E_RECORD : TIDEMILL_E_INPUT);
     s->passing = line && !whole;
     s->file_records = 0; /* batches begin anew behind it */
     return fail(s, line ? CHUNK_FAILURE : CHUNK_BROKEN, length, line && whole, &why, out, e);
@@ -383,7 +383,7 @@ static enum splitter_next start_file(struct splitter *s, struct chunk **out, err
         if (verdict == SPLIT_MORE && !large)
             return SPLITTER_WAIT;
         if (large)
-            why = too_large(s, TIDEMILL_E_INPUT);
+            why = too_large(s, "header", TIDEMILL_E_INPUT);
         if (verdict == SPLIT_SKIP && !large) {
             drop_front(s, &extent);
             continue;

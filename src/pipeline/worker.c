@@ -534,6 +534,7 @@ int tm_worker_main(const struct script_function *functions, size_t functions_n)
     /* The C locale rules everywhere: numbers, sorting, os.date. */
     setlocale(LC_ALL, "C");
     setenv("LC_ALL", "C", 1);
+    tm_script_promote_lua();
     tm_frame_reader_init(&w.in, UINT32_MAX);
     while (more) {
         switch (tm_frame_next(&w.in, &f)) {

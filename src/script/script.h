@@ -63,6 +63,9 @@ enum script_outcome {
     SCRIPT_FAILED,  /* err has the cause; what was emitted must be taken back */
 };
 
+/* Let C modules that scripts require find Lua, however this library was opened. Once a process. */
+void tm_script_promote_lua(void);
+
 /*
  * Load: compile, run the chunk, check what it returned; then setup(job). E_SCRIPT with the message
  * as Lua gives it ("double.lua:2: ..."), "setup: " before it for setup's; E_MEMORY.
