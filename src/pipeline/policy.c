@@ -173,7 +173,8 @@ int tm_policy_apply(struct merger *m, const struct failed_record *f, err *e)
         char message[sizeof at.message];
         snprintf(message, sizeof message, "%s", at.message);
         *e = at;
-        snprintf(e->message, sizeof e->message, "more than %llu records failed (errors.max): %.1900s",
+        snprintf(e->message, sizeof e->message,
+                 "more records failed than errors.max (%llu) allows: %.1900s",
                  (unsigned long long)v->errors.max, message);
         e->status = TIDEMILL_E_TOO_MANY;
     }

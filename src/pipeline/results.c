@@ -184,7 +184,7 @@ int tm_results_row(struct results *r, const struct node *record, err *e)
         return tm_err_memory(e, "a result");
     if (r->out.n - r->mark.n > r->call_max)
         return tm_err_set(e, TIDEMILL_E_WRITE,
-                          "the output is larger than %zu bytes (limits.result_size)", r->call_max);
+                          "the result is larger than %zu bytes (limits.result_size)", r->call_max);
     r->rows++;
     r->call_rows++;
     return TIDEMILL_OK;

@@ -52,6 +52,11 @@ static bool lj_try(lua_State *L, const struct script_config *c, const char *befo
         .lines = c->first_line ? c->first_line - 1 : 0,
         .parts = {slice_of(before), skip_start(c->text), slice_of(after)},
     };
+    struct slice text = source.parts[1];
+    if (text.n && *text.p == *LUA_SIGNATURE) {
+        lua_pushfstring(L, "%s: this is compiled Lua, only source is taken", c->chunk_name);
+        return false;
+    }
     lua_pushfstring(L, "@%s", c->chunk_name);
     int status = lua_load(L, read_source, &source, lua_tostring(L, -1), "t");
     lua_remove(L, -2);

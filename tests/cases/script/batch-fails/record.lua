@@ -1,0 +1,1 @@
+return function(r) return r end

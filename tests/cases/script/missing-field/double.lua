@@ -1,0 +1,4 @@
+return function(r)
+  r.total = r.price * 2
+  return r
+end

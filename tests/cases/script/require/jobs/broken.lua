@@ -1,0 +1,2 @@
+require "bad"
+return function(r) return r end

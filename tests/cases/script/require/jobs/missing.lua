@@ -1,0 +1,2 @@
+local x = require "no.such.module"
+return print

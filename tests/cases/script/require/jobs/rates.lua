@@ -1,0 +1,1 @@
+return {eur = 0.9}

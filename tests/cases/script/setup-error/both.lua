@@ -1,0 +1,1 @@
+return {record = function(r) return r end, batch = function(b) return b end}

@@ -1,0 +1,1 @@
+return {record = function(r) return r end, setpu = function() end, [1] = 2}

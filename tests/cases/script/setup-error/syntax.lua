@@ -1,0 +1,4 @@
+return function(r)
+  r.x = = 2
+  return r
+end

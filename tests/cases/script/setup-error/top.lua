@@ -1,0 +1,3 @@
+local x = nil
+local y = x.z
+return function(r) return r end

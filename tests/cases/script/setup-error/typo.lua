@@ -1,0 +1,4 @@
+return {
+  record = function(r) return r end,
+  set_up = function() end,
+}
