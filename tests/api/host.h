@@ -17,25 +17,26 @@
 
 #include <tidemill.h>
 
-#define CHECK(condition)                                                                      \
-    do {                                                                                      \
-        if (!(condition)) {                                                                   \
+#define CHECK(condition)                                                                          \
+    do {                                                                                          \
+        if (!(condition)) {                                                                       \
             fprintf(stderr, "%s:%d: %s: not so: %s\n", __FILE__, __LINE__, __func__, #condition); \
-            _exit(1);                                                                         \
-        }                                                                                     \
+            _exit(1);                                                                             \
+        }                                                                                         \
     } while (0)
 
 /* Filled by the calls under test. */
 static tidemill_error error;
 
-static inline void check_status(const char *file, int line, const char *call, int expected, int status)
+static inline void check_status(const char *file, int line, const char *call, int expected,
+                                int status)
 {
     char text[3200] = "";
     if (status == expected)
         return;
     tidemill_error_text(&error, text, sizeof text);
-    fprintf(stderr, "%s:%d: %s gave %s, not %s: %s\n", file, line, call, tidemill_status_name(status),
-            tidemill_status_name(expected), text);
+    fprintf(stderr, "%s:%d: %s gave %s, not %s: %s\n", file, line, call,
+            tidemill_status_name(status), tidemill_status_name(expected), text);
     _exit(1);
 }
 

@@ -4,11 +4,11 @@
  */
 #include "host.h"
 
-#define WRONG(call)                                \
-    do {                                           \
-        memset(&error, 0x55, sizeof error);        \
-        CHECK((call) == TIDEMILL_E_ARGUMENT);      \
-        CHECK(error.status == TIDEMILL_E_ARGUMENT); \
+#define WRONG(call)                                                 \
+    do {                                                            \
+        memset(&error, 0x55, sizeof error);                         \
+        CHECK((call) == TIDEMILL_E_ARGUMENT);                       \
+        CHECK(error.status == TIDEMILL_E_ARGUMENT);                 \
         CHECK(error.message[0] && !error.file[0] && !error.record); \
     } while (0)
 

@@ -88,8 +88,9 @@ static int run_script(const char *isolation, const char *script, char *out, size
 static int module_is_there(void)
 {
     char out[100];
-    succeed(run_script("exec", "local there = package.searchpath('cjson', package.cpath)\n"
-                               "return function(r) return {there = there and true or false} end",
+    succeed(run_script("exec",
+                       "local there = package.searchpath('cjson', package.cpath)\n"
+                       "return function(r) return {there = there and true or false} end",
                        out, sizeof out));
     return strcmp(out, "{\"there\":true}\n") == 0;
 }

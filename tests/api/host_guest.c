@@ -106,8 +106,8 @@ static void keep_message(void *context, int level, const char *text, size_t leng
     bytes_add(context, text, length);
 }
 
-#define PRINTS                                                              \
-    "print('to the host') io.write('too\\n') io.stderr:write('noise\\n') "  \
+#define PRINTS                                                             \
+    "print('to the host') io.write('too\\n') io.stderr:write('noise\\n') " \
     "os.execute('echo noise; echo noise >&2') "
 
 static void script_noise(void)
@@ -121,7 +121,7 @@ static void script_noise(void)
     CHECK_OK(tidemill_run_input_callback(run, two_records, &calls, "two", &error));
     CHECK_OK(tidemill_run_output_callback(run, write_bytes, &out, &error));
     CHECK_OK(tidemill_run_wait(run, &error));
-CHECK(strcmp(out.p, "{\"x\":1}\n{\"x\":2}\n") == 0);
+    CHECK(strcmp(out.p, "{\"x\":1}\n{\"x\":2}\n") == 0);
     CHECK(strcmp(printed.p, "to the host\ntoo\nnoise\nto the host\ntoo\nnoise\n") == 0);
     tidemill_run_free(run);
     /* Without a listener they are dropped. */
@@ -200,7 +200,8 @@ static void abandoned(void)
     write_file("out.jsonl", "before\n", 7);
     tidemill_job *job = opened(JOB("input.path", "in.jsonl", "output.path", "out.jsonl", "workers",
                                    "2", "chunk", "1KiB", "errors.policy", "quarantine",
-                                   "errors.quarantine", "rejects.jsonl", "transform.inline", DOUBLE));
+                                   "errors.quarantine", "rejects.jsonl", "transform.inline",
+                                   DOUBLE));
     for (int steps = 0; steps < 12; steps++) {
         tidemill_run *run = new_run(job, NULL);
         for (int i = 0; i < steps; i++)
@@ -263,7 +264,8 @@ static void no_runs(void)
     tidemill_job *job = tidemill_job_new();
     CHECK(tidemill_job_open(job, &error) == TIDEMILL_E_SPEC);
     tidemill_job_free(job);
-    job = opened(JOB("input.path", "in.jsonl", "output.path", "out.jsonl", "transform.inline", DOUBLE));
+    job = opened(
+        JOB("input.path", "in.jsonl", "output.path", "out.jsonl", "transform.inline", DOUBLE));
     CHECK_OK(tidemill_job_check(job, keep_message, &printed, &error));
     tidemill_job_free(job);
     job = opened(JOB("input.path", "in.jsonl", "transform.inline", "return function("));

@@ -152,8 +152,8 @@ static void (*const inputs[])(tidemill_run *) = {input_path,   input_file,     i
 static const struct {
     void (*give)(tidemill_run *);
     void (*take)(tidemill_run *);
-} outputs[] = {{output_path, take_path},      {output_file, take_path},
-               {output_pipe, take_fd},        {output_socket, take_fd},
+} outputs[] = {{output_path, take_path},        {output_file, take_path},
+               {output_pipe, take_fd},          {output_socket, take_fd},
                {output_callback, take_nothing}, {output_pull, take_pulled}};
 
 static void close_all(void)
@@ -229,8 +229,8 @@ static void one_socket(tidemill_job *job)
 /* The job's own paths, relative to the working directory. */
 static void from_options(void)
 {
-    tidemill_job *job = opened(JOB("input.path", "in.jsonl", "output.path", "out.jsonl",
-                                   "transform.inline", DOUBLE));
+    tidemill_job *job = opened(
+        JOB("input.path", "in.jsonl", "output.path", "out.jsonl", "transform.inline", DOUBLE));
     tidemill_run *run = new_run(job, NULL);
     CHECK_OK(tidemill_run_wait(run, &error));
     tidemill_run_free(run);

@@ -62,7 +62,8 @@ static void there_and_back(void)
         const char *seen = tidemill_job_get(job, key);
         CHECK(seen);
         if (strcmp(seen, settings[i].seen) != 0) {
-            fprintf(stderr, "%s: set %s, got %s, not %s\n", key, settings[i].value, seen, settings[i].seen);
+            fprintf(stderr, "%s: set %s, got %s, not %s\n", key, settings[i].value, seen,
+                    settings[i].seen);
             _exit(1);
         }
         CHECK_OK(tidemill_job_set(copy, key, seen, &error));
@@ -116,7 +117,8 @@ static const struct {
     {{.file = "a.csv", .message = "it broke"}, "a.csv: it broke"},
     {{.file = "a.csv", .line = 7, .message = "it broke"}, "a.csv:7: it broke"},
     {{.file = "j.yaml", .line = 7, .column = 3, .message = "it broke"}, "j.yaml:7:3: it broke"},
-    {{.file = "a.csv", .line = 7, .record = 6, .offset = 99, .message = "it broke"}, "a.csv:7: record 6: it broke"},
+    {{.file = "a.csv", .line = 7, .record = 6, .offset = 99, .message = "it broke"},
+     "a.csv:7: record 6: it broke"},
     {{.record = 6, .message = "it broke"}, "record 6: it broke"},
     {{.line = 7, .column = 3, .message = "it broke"}, "it broke"},
     {{.message = ""}, ""},

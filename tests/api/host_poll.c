@@ -311,12 +311,12 @@ static void scripts(void)
     CHECK_OK(scripted("return {setup = function() " SPIN "end, teardown = function() " SPIN
                       "end, record = function(r) return r end}",
                       "fail", &failed));
-    CHECK_STATUS(TIDEMILL_E_SCRIPT,
-                 scripted("return {teardown = function() error 'no end' end, "
-                          "record = function(r) return r end}",
-                          "fail", &failed));
-    CHECK_STATUS(TIDEMILL_E_SCRIPT,
-                 scripted("return {setup = function() error 'no' end, record = print}", "fail", &failed));
+    CHECK_STATUS(TIDEMILL_E_SCRIPT, scripted("return {teardown = function() error 'no end' end, "
+                                             "record = function(r) return r end}",
+                                             "fail", &failed));
+    CHECK_STATUS(
+        TIDEMILL_E_SCRIPT,
+        scripted("return {setup = function() error 'no' end, record = print}", "fail", &failed));
     CHECK_STATUS(TIDEMILL_E_SCRIPT,
                  scripted("return function(r) if r.x == 20 then error 'bad' end return r end",
                           "fail", &failed));

@@ -190,8 +190,8 @@ static void close_lane(struct lane *l)
 static void interleaved(void)
 {
     struct lane a, b;
-    tidemill_job *job = opened(JOB("input.format", "jsonl", "workers", "2", "chunk", "4KiB",
-                                   "transform.inline", DOUBLE));
+    tidemill_job *job = opened(
+        JOB("input.format", "jsonl", "workers", "2", "chunk", "4KiB", "transform.inline", DOUBLE));
     open_lane(&a, job, 0);
     open_lane(&b, job, 1000000);
     while (a.status == TIDEMILL_AGAIN || b.status == TIDEMILL_AGAIN) {
@@ -224,13 +224,16 @@ static void after_failures(void)
     CHECK_OK(tidemill_job_open(job, &error));
     tidemill_pool *pool = new_pool(job);
     good(job, pool);
-    CHECK_STATUS(TIDEMILL_E_RECORD, run_once(job, pool, "bad", "{\"x\":1}\n{\"x\":}\n{\"x\":2}\n", &out));
-    CHECK(error.record == 2 && error.line == 2 && error.offset == 8 && strcmp(error.file, "bad") == 0);
+    CHECK_STATUS(TIDEMILL_E_RECORD,
+                 run_once(job, pool, "bad", "{\"x\":1}\n{\"x\":}\n{\"x\":2}\n", &out));
+    CHECK(error.record == 2 && error.line == 2 && error.offset == 8 &&
+          strcmp(error.file, "bad") == 0);
     CHECK(strcmp(out.p, "{\"x\":2}\n") == 0);
     good(job, pool);
     CHECK_STATUS(TIDEMILL_E_SCRIPT, run_once(job, pool, "bad", "{\"y\":1}\n", &out));
     good(job, pool);
-    CHECK_STATUS(TIDEMILL_E_WORKER, run_once(job, pool, "bad", "{\"x\":1}\n{\"x\":1,\"die\":1}\n", &out));
+    CHECK_STATUS(TIDEMILL_E_WORKER,
+                 run_once(job, pool, "bad", "{\"x\":1}\n{\"x\":1,\"die\":1}\n", &out));
     CHECK(strcmp(out.p, "{\"x\":2}\n") == 0);
     good(job, pool);
     /* A worker that somebody killed between two runs. */
@@ -261,8 +264,8 @@ static ptrdiff_t endless(void *context, char *data, size_t size)
 static void abandoned(void)
 {
     struct bytes out = {0};
-    tidemill_job *job = opened(JOB("input.format", "jsonl", "workers", "2", "chunk", "1KiB",
-                                   "transform.inline", DOUBLE));
+    tidemill_job *job = opened(
+        JOB("input.format", "jsonl", "workers", "2", "chunk", "1KiB", "transform.inline", DOUBLE));
     tidemill_pool *pool = new_pool(job);
     for (int steps = 0; steps < 30; steps += 3) {
         tidemill_run *run = new_run(job, pool);

@@ -7,16 +7,15 @@
 #define RECORDS 3000
 
 /* Keeps, drops, fails, doubles, emits: by turns of seven. */
-static const char script[] =
-    "return function(r)\n"
-    "  local k = r.x % 7\n"
-    "  if k == 0 then return nil end\n"
-    "  if k == 1 then error 'no' end\n"
-    "  if k == 2 then return r, r end\n"
-    "  if k == 3 then tidemill.emit(r) return nil end\n"
-    "  if k == 4 then return nil, 'why' end\n"
-    "  return r\n"
-    "end";
+static const char script[] = "return function(r)\n"
+                             "  local k = r.x % 7\n"
+                             "  if k == 0 then return nil end\n"
+                             "  if k == 1 then error 'no' end\n"
+                             "  if k == 2 then return r, r end\n"
+                             "  if k == 3 then tidemill.emit(r) return nil end\n"
+                             "  if k == 4 then return nil, 'why' end\n"
+                             "  return r\n"
+                             "end";
 
 static struct bytes in;
 

@@ -29,8 +29,8 @@ static void check_output(uint64_t records)
 
 static tidemill_job *endless_job(void)
 {
-    return opened(JOB("input.format", "jsonl", "workers", "2", "chunk", "1KiB", "transform.inline",
-                      DOUBLE));
+    return opened(
+        JOB("input.format", "jsonl", "workers", "2", "chunk", "1KiB", "transform.inline", DOUBLE));
 }
 
 /* Runs until something stops it. */

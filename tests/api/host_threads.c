@@ -41,7 +41,7 @@ static int run_pushed(tidemill_job *job, const char *in, struct bytes *out)
 }
 
 /* What program a worker is; an executed one is not the host. */
-#define COMM                                                                     \
+#define COMM                                                                   \
     "return function(r) local f <close> = assert(io.open('/proc/self/comm')) " \
     "r.comm = f:read('l') return r end"
 
@@ -49,8 +49,8 @@ static void check_program(const char *isolation, const char *program)
 {
     struct bytes out = {0};
     char expected[100];
-    tidemill_job *job = opened(JOB("input.format", "jsonl", "isolation", isolation,
-                                   "transform.inline", COMM));
+    tidemill_job *job = opened(
+        JOB("input.format", "jsonl", "isolation", isolation, "transform.inline", COMM));
     CHECK_OK(run_pushed(job, "{}\n", &out));
     snprintf(expected, sizeof expected, "{\"comm\":\"%s\"}\n", program);
     if (strcmp(out.p, expected) != 0)
@@ -102,8 +102,8 @@ static void where_the_program_is(void)
     struct bytes out = {0};
     char kept[4096];
     snprintf(kept, sizeof kept, "%s", getenv("TIDEMILL_WORKER"));
-    tidemill_job *job = opened(JOB("input.format", "jsonl", "isolation", "exec",
-                                   "transform.inline", DOUBLE));
+    tidemill_job *job = opened(
+        JOB("input.format", "jsonl", "isolation", "exec", "transform.inline", DOUBLE));
     setenv("TIDEMILL_WORKER", "/no/such/worker", 1);
     CHECK(run_pushed(job, "{\"x\":1}\n", &out) == TIDEMILL_E_WORKER);
     CHECK(strstr(error.message, "'/no/such/worker'") && error.system_errno == ENOENT);
