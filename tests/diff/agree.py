@@ -6,10 +6,13 @@ Each way takes two files and returns None, or where and how they first differ:
   json       JSON lines with the same values in the same order; 502.0 is 502, true is not 1
   json-keys  the same, whatever the order of the keys
   csv        rows with the same cells; cells that are numbers by their value
+
+usage: agree.py WAY FILE FILE
 """
 import csv
 import itertools
 import json
+import sys
 
 NOTHING = object()  # where the shorter file has ended
 
@@ -70,3 +73,7 @@ WAYS = {
 
 def disagreement(way, a, b):
     return WAYS[way](a, b)
+
+
+if __name__ == "__main__":
+    sys.exit(disagreement(*sys.argv[1:]))
