@@ -202,7 +202,7 @@ static int start(struct tidemill_run *run, err *e)
     tm_dispatcher_init(&run->dispatcher, &run->splitter, run->pool, &run->merger);
     run->recovery = (struct recovery){
         .pool = run->pool, .merger = &run->merger, .loop = &run->loop};
-    run->collector = (struct collector){run->pool, &run->merger, &run->recovery, &run->out};
+    run->collector = (struct collector){run->pool, &run->merger, &run->recovery};
     run->phase = RUN_GOING;
     return tm_output_init(&run->output, format, &dialect, &run->out, e);
 }

@@ -70,25 +70,27 @@ void tm_chunk_free(struct chunk *c)
     free(c);
 }
 
-struct record_place tm_chunk_find(const struct chunk *c, uint32_t number)
+struct record_place tm_chunk_find(struct chunk *c, uint32_t number)
 {
     const struct format *f = c->file->format;
-    struct record_place place = {{c->p, 0}, c->first_line, c->offset};
-    size_t at = 0;
-    for (uint32_t i = 0; at < c->n;) {
+    struct chunk_mark at = c->found;
+    if (at.line == 0 || number < at.number)
+        at = (struct chunk_mark){0, 0, c->first_line};
+    struct record_place place = {{c->p + at.at, 0}, at.line, c->offset + at.at};
+    while (at.at < c->n) {
         struct split_state state = {0};
         struct extent extent = {0};
-        enum split_verdict verdict = f->split(&c->file->dialect, &state, c->p + at, c->n - at, true,
-                                              &extent, NULL);
+        enum split_verdict verdict = f->split(&c->file->dialect, &state, c->p + at.at, c->n - at.at,
+                                              true, &extent, NULL);
         if (verdict != SPLIT_RECORD && verdict != SPLIT_SKIP)
             break;
-        if (verdict == SPLIT_RECORD && i++ == number) {
-            place.raw = (struct slice){c->p + at, extent.length};
-            break;
+        if (verdict == SPLIT_RECORD && at.number == number) {
+            c->found = at;
+            return (struct record_place){{c->p + at.at, extent.length}, at.line, c->offset + at.at};
         }
-        at += extent.length;
-        place.line += extent.lines;
-        place.offset += extent.length;
+        at.number += verdict == SPLIT_RECORD;
+        at.at += extent.length;
+        at.line += extent.lines;
     }
     return place;
 }

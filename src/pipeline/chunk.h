@@ -58,6 +58,11 @@ struct chunk {
 
     struct worker_handle *worker; /* who has it; NULL: nobody yet */
     uint32_t done;                /* records committed */
+    struct chunk_mark {           /* the record that tm_chunk_find found last */
+        uint32_t number;
+        size_t at;
+        uint64_t line;
+    } found;
     uint32_t part, part_end; /* records of the part that the worker has: all, unless one died */
     enum chunk_care care;
     uint32_t alone;  /* deaths in a row with record `done` (or its batch) alone in hand */
@@ -81,7 +86,10 @@ struct record_place {
     uint64_t line, offset;
 };
 
-/* Found by splitting the chunk again: for failed records, not for every one. */
-struct record_place tm_chunk_find(const struct chunk *c, uint32_t number);
+/*
+ * Found by splitting the chunk again: for failed records, not for every one. Goes on from where it
+ * was last time when it can, so that a chunk full of failures is split but once.
+ */
+struct record_place tm_chunk_find(struct chunk *c, uint32_t number);
 
 #endif

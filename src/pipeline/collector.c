@@ -94,7 +94,7 @@ int tm_collector_merge(struct collector *c, err *e)
     while (more) {
         int status = tm_merger_advance(c->merger, e);
         const struct chunk *first = c->merger->first;
-        if (status != TIDEMILL_OK || !first || !first->worker || sink_full(c->out))
+        if (status != TIDEMILL_OK || !first || !first->worker || merger_blocked(c->merger))
             return status;
         status = take_result(c, first->worker, &more, e);
         if (status != TIDEMILL_OK)

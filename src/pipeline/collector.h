@@ -10,7 +10,6 @@ struct collector {
     struct pool *pool;
     struct merger *merger;
     struct recovery *recovery;
-    const struct sink *out; /* nothing is committed while it is full */
 };
 
 /* So much of a worker's results is read before its turn. */
@@ -19,7 +18,7 @@ struct collector {
 /* Has this worker the chunk that is committed next? */
 static inline bool collector_turn(const struct collector *c, const struct worker_handle *w)
 {
-    return c->merger->first && c->merger->first->worker == w && !sink_full(c->out);
+    return c->merger->first && c->merger->first->worker == w && !merger_blocked(c->merger);
 }
 
 /* Should more of this worker's frames be read? */

@@ -70,7 +70,7 @@ static int broken(err *e)
     return tm_err_set(e, TIDEMILL_E_WORKER, "a worker sent a broken result");
 }
 
-int tm_merger_fail(struct merger *m, const struct chunk *c, uint32_t number, const err *why, err *e)
+int tm_merger_fail(struct merger *m, struct chunk *c, uint32_t number, const err *why, err *e)
 {
     struct failed_record failed = {.chunk = c, .number = number, .why = why};
     m->stats.read++;

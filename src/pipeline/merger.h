@@ -41,8 +41,13 @@ int tm_merger_result(struct merger *m, struct slice payload, err *e);
 int tm_merger_advance(struct merger *m, err *e);
 
 /* Record `number` (from 0) of chunk `c` failed with `why`: place it and apply the policy. */
-int tm_merger_fail(struct merger *m, const struct chunk *c, uint32_t number, const err *why,
-                   err *e);
+int tm_merger_fail(struct merger *m, struct chunk *c, uint32_t number, const err *why, err *e);
+
+/* Must committing wait, because a sink is full? */
+static inline bool merger_blocked(const struct merger *m)
+{
+    return sink_full(m->output->sink) || (m->quarantine && sink_full(m->quarantine));
+}
 
 void tm_merger_message(const struct merger *m, int level, struct slice text);
 

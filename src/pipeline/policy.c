@@ -36,7 +36,7 @@ static err placed(const struct failed_record *f, const struct record_place *plac
 
 static struct record_place place_of(const struct failed_record *f)
 {
-    const struct chunk *c = f->chunk;
+    struct chunk *c = f->chunk;
     if (c->kind == CHUNK_RECORDS)
         return tm_chunk_find(c, f->number);
     return (struct record_place){{c->p, c->n}, c->first_line, c->offset};

@@ -7,7 +7,7 @@
 #include "pipeline/merger.h"
 
 struct failed_record {
-    const struct chunk *chunk;
+    struct chunk *chunk;
     uint32_t number; /* from 0 in the chunk */
     const err *why;
 };

@@ -158,7 +158,7 @@ static void put_columns(struct buf *b, const struct output *output)
 }
 
 /* The bytes of a chunk's part, and the line where they begin. */
-static struct record_place part_place(const struct chunk *c)
+static struct record_place part_place(struct chunk *c)
 {
     struct record_place place = {{c->p, c->n}, c->first_line, c->offset};
     if (c->part) {
@@ -176,8 +176,7 @@ static const uint32_t commit_every[] = {
     [CARE_RECORD] = 0,   [CARE_ALONE] = 0,
 };
 
-static int send_part(struct worker_handle *w, const struct chunk *c, const struct output *output,
-                     err *e)
+static int send_part(struct worker_handle *w, struct chunk *c, const struct output *output, err *e)
 {
     const struct input_file *file = c->file;
     struct record_place place = part_place(c);
