@@ -18,8 +18,9 @@ END
 # ---- what is needed ----
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config liblua5.4-dev libyaml-dev"
-# jq and Miller do the same work in another way: tests/diff compares.
-test_packages="$build_packages libcmocka-dev python3 jq miller"
+# jq and Miller do the same work in another way: tests/diff compares. tests/api builds a host in C++, and
+# has scripts require a C module.
+test_packages="$build_packages libcmocka-dev python3 jq miller g++ lua-cjson"
 bench_packages="$build_packages python3 jq miller mawk lua5.4 lua-cjson"
 lint_packages="valgrind clang-format clang-tidy"
 
