@@ -293,6 +293,18 @@ static uint64_t shortest(uint64_t c, int q, bool narrow, int *exponent)
     return s + (value > middle || (value == middle && (s & 1)));
 }
 
+/* Digits of numbers that people write end in many zeros, as doubles have 16 or 17. */
+static uint64_t without_zeros(uint64_t digits, int *exponent)
+{
+    if (digits > 0 && digits % 100000000 == 0) {
+        digits /= 100000000;
+        *exponent += 8;
+    }
+    for (; digits >= 10 && digits % 10 == 0; digits /= 10)
+        ++*exponent;
+    return digits;
+}
+
 /*
  * digits * 10^exponent with a point or an exponent: positional when the first digit stands for
  * 10^-5 .. 10^15, else scientific, without '+'.
@@ -300,9 +312,7 @@ static uint64_t shortest(uint64_t c, int q, bool narrow, int *exponent)
 static size_t print_decimal(char *out, uint64_t digits, int exponent)
 {
     char text[20];
-    size_t n = print_digits(text, digits), used = 0;
-    for (; n > 1 && text[n - 1] == '0'; n--)
-        exponent++;
+    size_t n = print_digits(text, without_zeros(digits, &exponent)), used = 0;
     int first = exponent + (int)n - 1;
     if (first >= 16 || first < -5) {
         out[used++] = text[0];

@@ -243,19 +243,30 @@ static const char *find_value(const struct node *n, const char *start, const cha
     return json_skip_space(p + 1, end);
 }
 
-/* A field that came from the source, verbatim where nothing in it was changed. */
-static int write_original(struct json_writer *w, const struct path *at, unsigned depth)
+static bool untouched(const struct field *f)
+{
+    return f->source.p && f->value.kind != VALUE_NONE &&
+           (f->value.kind != VALUE_NODE || !f->value.node->changed);
+}
+
+/*
+ * Fields that came from the source: those from at->i on that are untouched, with what stands between
+ * them, or the one that was changed. at->i becomes the last one written.
+ */
+static int write_originals(struct json_writer *w, struct path *at, unsigned depth)
 {
     const struct node *n = at->n;
-    const struct field *f = &n->fields[at->i];
-    const struct value *v = &f->value;
-    if (f->source.p && (v->kind != VALUE_NODE || !v->node->changed)) {
-        copy_span(w, f->start, f->source.p + f->source.n);
-        return TIDEMILL_OK;
+    const char *start = n->fields[at->i].start;
+    if (!untouched(&n->fields[at->i])) {
+        copy_span(w, start, find_value(n, start, n->source.p + n->source.n));
+        flush(w);
+        return write_value(w, &n->fields[at->i].value, at, depth);
     }
-    copy_span(w, f->start, find_value(n, f->start, n->source.p + n->source.n));
-    flush(w);
-    return write_value(w, v, at, depth);
+    while (at->i + 1 < n->originals && untouched(&n->fields[at->i + 1]))
+        at->i++;
+    struct slice last = n->fields[at->i].source;
+    copy_span(w, start, last.p + last.n);
+    return TIDEMILL_OK;
 }
 
 /* What stands between the field at `start` and the one before it. */
@@ -288,9 +299,10 @@ static int write_changed(struct json_writer *w, const struct node *n, const stru
         any = neighbour = true;
         if (!original)
             flush(w);
-        int status = original ? write_original(w, &at, depth) : write_built_field(w, &at, depth);
+        int status = original ? write_originals(w, &at, depth) : write_built_field(w, &at, depth);
         if (status != TIDEMILL_OK)
             return status;
+        i = at.i;
     }
     if (!any)
         copy_span(w, n->source.p, n->source.p + 1);
