@@ -194,7 +194,11 @@ static int commit_group(struct commit *t, const struct rows_item *first, err *e)
         return tm_err_memory(e, "a result");
     for (size_t i = 0; n > 1 && i < n; i++)
         rows[i] = items[i].as;
-    if (tm_output_fits(t->m->output, rows, n, &why) != TIDEMILL_OK)
+    int fits = tm_output_fits(t->m->output, rows, n, &why);
+    /* Memory that is out here is no fault of the record's. */
+    if (fits == TIDEMILL_E_MEMORY)
+        return tm_err_memory(e, "a result");
+    if (fits != TIDEMILL_OK)
         return fail_members(t, &items[n - 1], &why, e);
     return write_items(t, items, n, e);
 }
