@@ -1,9 +1,9 @@
 /*
  * Preloaded into the command and its workers: makes chosen calls fail, or pipes small.
  *
- *   SHIM_CALL=read SHIM_NTH=3 [SHIM_TIMES=1] [SHIM_WHO=parent|worker] [SHIM_ERRNO=5]
- *       From the third read(2) of each such process on, so many fail. When one did, the file
- *       SHIM_MARK comes into being.
+ *   SHIM_CALL=read SHIM_NTH=3 SHIM_MARK=FILE [SHIM_WHO=parent|worker] [SHIM_ERRNO=5]
+ *       The third read(2) that such a process makes fails, unless FILE is there, and makes FILE:
+ *       so that one call of the whole run fails, and who started it learns that it did.
  *   SHIM_PIPE=4096
  *       Pipes hold so much, and F_SETPIPE_SZ is refused.
  *
@@ -25,7 +25,7 @@ static struct {
     pid_t parent;
     int is_worker_program;
     const char *call, *who, *mark;
-    long nth, times, number;
+    long nth, number;
     int pipe_size;
     long seen;
     pid_t counting; /* the process that `seen` is of */
@@ -45,21 +45,20 @@ __attribute__((constructor)) static void start(void)
     shim.is_worker_program = n > 6 && strcmp(self + n - 6, "worker") == 0;
     shim.call = text("SHIM_CALL", "");
     shim.who = text("SHIM_WHO", "");
-    shim.mark = text("SHIM_MARK", NULL);
+    shim.mark = text("SHIM_MARK", "");
     shim.nth = atol(text("SHIM_NTH", "0"));
-    shim.times = atol(text("SHIM_TIMES", "1"));
     shim.number = atol(text("SHIM_ERRNO", "5"));
     shim.pipe_size = atoi(text("SHIM_PIPE", "0"));
     shim.ready = 1;
 }
 
-static void leave_mark(void)
+/* False: another one failed before. */
+static int leave_mark(void)
 {
-    long fd = shim.mark
-                  ? syscall(SYS_openat, AT_FDCWD, shim.mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)
-                  : -1;
+    long fd = syscall(SYS_openat, AT_FDCWD, shim.mark, O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0)
         syscall(SYS_close, fd);
+    return fd >= 0;
 }
 
 /* Is it this call's turn to fail? */
@@ -75,10 +74,8 @@ static int fails(const char *call)
         shim.counting = self;
         shim.seen = 0;
     }
-    long seen = ++shim.seen;
-    if (seen < shim.nth || seen >= shim.nth + shim.times)
+    if (++shim.seen != shim.nth || !leave_mark())
         return 0;
-    leave_mark();
     errno = (int)shim.number;
     return 1;
 }
@@ -95,6 +92,23 @@ void *malloc(size_t n)
 {
     REAL(void *, "malloc", (size_t))
     return fails("malloc") ? NULL : real(n);
+}
+
+/* Looking up the real one may allocate itself. */
+void *calloc(size_t n, size_t size)
+{
+    static _Alignas(16) char early[4096];
+    static size_t used;
+    static int looking;
+    if (looking) {
+        void *p = early + used;
+        used += (n * size + 15) & ~(size_t)15;
+        return used <= sizeof early ? p : NULL;
+    }
+    looking = 1;
+    REAL(void *, "calloc", (size_t, size_t))
+    looking = 0;
+    return fails("malloc") ? NULL : real(n, size);
 }
 
 void *realloc(void *p, size_t n)
@@ -144,7 +158,10 @@ static int do_fcntl(int fd, int command, void *argument)
         errno = EPERM;
         return -1;
     }
-    return fails("fcntl") ? -1 : (int)syscall(SYS_fcntl, fd, command, argument);
+    /* To ask for flags fails for no other reason than that the descriptor is not open. */
+    if (command != F_GETFD && fails("fcntl"))
+        return -1;
+    return (int)syscall(SYS_fcntl, fd, command, argument);
 }
 
 #define FCNTL(name)                                 \

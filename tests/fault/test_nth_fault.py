@@ -1,0 +1,134 @@
+#!/usr/bin/env -S python3 -B
+"""The Nth call of a kind fails, in the command or in its workers, for N = 1, 2, ... until no call is
+left to fail. Whatever fails: no hang, no crash, no output file that is not whole; the run either has
+the right output and exit status 0, or says what went wrong and exits with 1.
+
+The short form tries every N up to a bound, and then some.
+"""
+
+import errno
+import os
+import random
+import unittest
+
+import harness
+
+EVERY = 1000000 if harness.LONG else 25  # each N up to here is tried
+SAMPLES = 0 if harness.LONG else 12      # and so many of those behind it
+TEXT = """
+return function(r, ctx)
+  if ctx.index % 10 == 3 then error("no") end
+  r.n = r.n * 2
+  return r
+end
+"""
+CALLS = [
+    # call, errno, who; the calls of memory are many, those of files few
+    ("malloc", errno.ENOMEM, "parent"),
+    ("malloc", errno.ENOMEM, "worker"),
+    ("read", errno.EIO, "parent"),
+    ("read", errno.EIO, "worker"),
+    ("read", errno.EINTR, "parent"),
+    ("read", errno.EINTR, "worker"),
+    ("write", errno.EIO, "parent"),
+    ("write", errno.ENOSPC, "parent"),
+    ("write", errno.EINTR, "worker"),
+    ("write", errno.EIO, "worker"),
+    ("fork", errno.EAGAIN, "parent"),
+    ("pipe2", errno.EMFILE, "parent"),
+    ("open", errno.EMFILE, "parent"),
+    ("open", errno.EMFILE, "worker"),
+    ("fcntl", errno.EMFILE, "parent"),
+    ("fcntl", errno.EMFILE, "worker"),
+    ("dup2", errno.EBADF, "worker"),
+    ("fsync", errno.EIO, "parent"),
+    ("rename", errno.EACCES, "parent"),
+    ("linkat", errno.EDQUOT, "parent"),
+    ("epoll_wait", errno.EINTR, "parent"),
+    ("epoll_wait", errno.EBADF, "parent"),
+]
+OLD = b"what was there before\n"
+
+
+class NthFault(unittest.TestCase):
+    maxDiff = 2000
+
+    @classmethod
+    def setUpClass(cls):
+        os.mkdir(harness.path("files"))
+        os.mkdir(harness.path("exec"))
+        cls.input = harness.write("in.csv", "n,t\n" + "".join("%d,%s\n" % (i, "x" * i) for i in range(60)))
+        cls.commands = {
+            "fork": cls.command("fork", output__path=harness.path("files/out.csv"), errors__policy="quarantine",
+                                errors__quarantine=harness.path("files/rejects.jsonl"), workers=2, chunk="300B"),
+            "exec": cls.command("exec", output__format="jsonl", errors__policy="skip", workers=1),
+        }
+        cls.wanted = {}
+        for name, command in cls.commands.items():
+            cls.reset()
+            done = harness.run(command)
+            assert done.returncode == 0, done.stderr
+            cls.wanted[name] = (done.stdout, harness.read("files/out.csv"), harness.read("files/rejects.jsonl"))
+
+    @classmethod
+    def command(cls, isolation, **options):
+        return harness.script(TEXT, cls.input, isolation=isolation, **options)
+
+    @classmethod
+    def reset(cls):
+        for name in os.listdir(harness.path("files")):
+            os.unlink(harness.path("files/" + name))
+        harness.write("files/out.csv", OLD)
+        harness.write("files/rejects.jsonl", OLD)
+
+    def attempt(self, name, call, number, who, nth):
+        """One run. False when the Nth call never came."""
+        self.reset()
+        mark = harness.path("mark")
+        done = harness.run(self.commands[name],
+                           env=harness.shimmed(call=call, errno=number, who=who, nth=nth, mark=mark))
+        what = "%s: %s in the %s, number %d, %s" % (name, call, who, nth, errno.errorcode[number])
+        self.assertIn(done.returncode, (0, 1, 2), "%s: %r" % (what, done.stderr))
+        output, old, rejects = self.wanted[name]
+        files = sorted(os.listdir(harness.path("files")))
+        self.assertEqual(files, ["out.csv", "rejects.jsonl"], what)
+        if done.returncode == 0:
+            seen = (done.stdout, harness.read("files/out.csv"), harness.read("files/rejects.jsonl"))
+            # A worker that could not get memory for one record may fail that record alone, aloud.
+            if call == "malloc" and who == "worker" and b"memory" in done.stderr + (seen[2] or b""):
+                seen = self.wanted[name]
+            self.assertEqual(seen, self.wanted[name], "%s: %r" % (what, done.stderr))
+        else:
+            self.assertNotEqual(done.stderr, b"", what)
+            self.assertTrue(output.startswith(done.stdout), what)
+            # The last step of all may fail once the new file has taken the old one's place.
+            self.assertIn(harness.read("files/out.csv"), (OLD, old), "%s: %r" % (what, done.stderr))
+        if not os.path.exists(mark):
+            return False
+        os.unlink(mark)
+        return True
+
+    def last(self, name, call, number, who):
+        """How many such calls a run makes, found by doubling; roughly."""
+        nth = 2 * EVERY
+        while self.attempt(name, call, number, who, nth):
+            nth *= 2
+        return nth
+
+    def test_every_call(self):
+        rng = random.Random(3)
+        for name in self.commands:
+            for call, number, who in CALLS:
+                if harness.SANITIZED and call == "malloc":
+                    continue
+                nth = 1
+                while nth <= EVERY and self.attempt(name, call, number, who, nth):
+                    nth += 1
+                if nth <= EVERY:
+                    continue
+                for nth in rng.choices(range(EVERY + 1, self.last(name, call, number, who) + 1), k=SAMPLES):
+                    self.attempt(name, call, number, who, nth)
+
+
+if __name__ == "__main__":
+    harness.main()
