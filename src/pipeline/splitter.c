@@ -352,7 +352,7 @@ static bool pass_bom(struct splitter *s)
 {
     static const char bom[] = "\xef\xbb\xbf";
     size_t n = s->end - s->start;
-    if (s->next_offset || n == 0)
+    if (s->next_offset || n == 0 || !s->block)
         return n > 0 || s->final;
     const char *p = s->block->bytes + s->start;
     if (memcmp(p, bom, n < 3 ? n : 3) != 0)
@@ -422,7 +422,7 @@ static bool make_room(struct splitter *s)
     struct block *block = tm_block_new(want);
     if (!block)
         return false;
-    if (have)
+    if (have && s->block)
         memcpy(block->bytes, s->block->bytes + s->start, have);
     tm_block_unref(s->block);
     s->block = block;
