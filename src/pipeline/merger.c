@@ -228,7 +228,8 @@ static int commit_failure(struct commit *t, err *e)
     uint32_t record = tm_cursor_u32(&t->in);
     uint32_t status = tm_cursor_u32(&t->in);
     struct slice text = tm_cursor_bytes(&t->in);
-    if (t->in.bad || !place_number(t, &record) || !count(t, 1))
+    bool failure = status > TIDEMILL_OK && status < TIDEMILL_AGAIN;
+    if (t->in.bad || !failure || !place_number(t, &record) || !count(t, 1))
         return broken(e);
     tm_err_text(&why, (int)status, text);
     return tm_merger_fail(t->m, t->chunk, record, &why, e);
