@@ -1,0 +1,151 @@
+/*
+ * Frames: through a pipe in pieces of any size, in order, and refused before memory is taken for
+ * them when they are larger than allowed or not frames at all.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "pipeline/frame.h"
+
+#define PAYLOAD_MAX 100000
+
+/* Frame `i`: type and length follow from the number. */
+static size_t length_of(int i)
+{
+    static const size_t lengths[] = {0, 1, 7, 8, 9, 4096, 70000, 3, PAYLOAD_MAX, 0};
+    return lengths[i % 10];
+}
+
+static void put(struct buf *b, int i)
+{
+    size_t begin = tm_frame_begin(b, (uint8_t)(i + 1));
+    for (size_t k = 0; k < length_of(i); k++)
+        buf_byte(b, (char)(i + (int)k));
+    assert_true(tm_frame_end(b, begin, 0));
+}
+
+static void check(const struct frame *f, int i)
+{
+    assert_int_equal(f->type, i + 1);
+    assert_int_equal(f->payload.n, length_of(i));
+    for (size_t k = 0; k < f->payload.n; k++)
+        if (f->payload.p[k] != (char)(i + (int)k))
+            fail_msg("frame %d differs at %zu", i, k);
+}
+
+/* Take what is there; gives the number of the next frame. */
+static int take(struct frame_reader *r, int next)
+{
+    struct frame f;
+    while (tm_frame_type(r)) {
+        assert_int_equal(tm_frame_type(r), next + 1);
+        assert_int_equal(tm_frame_next(r, &f), FRAME_TAKEN);
+        check(&f, next++);
+    }
+    assert_int_equal(tm_frame_next(r, &f), FRAME_WAIT);
+    return next;
+}
+
+static void through_pipe(size_t piece)
+{
+    struct buf b;
+    struct frame_reader r;
+    int fds[2], next = 0;
+    tm_buf_init(&b);
+    for (int i = 0; i < 20; i++)
+        put(&b, i);
+    assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+    tm_frame_reader_init(&r, PAYLOAD_MAX);
+    assert_int_equal(tm_frame_fill(&r, fds[0]), FILL_BLOCK);
+    for (size_t at = 0; at < b.n; at += piece) {
+        size_t n = b.n - at < piece ? b.n - at : piece;
+        assert_true(tm_write_all(fds[1], (struct slice){b.p + at, n}));
+        while (tm_frame_fill(&r, fds[0]) == FILL_BYTES)
+            next = take(&r, next);
+    }
+    close(fds[1]);
+    assert_int_equal(tm_frame_fill(&r, fds[0]), FILL_END);
+    assert_int_equal(next, 20);
+    assert_int_equal(frame_pending(&r), 0);
+    close(fds[0]);
+    assert_int_equal(tm_frame_fill(&r, fds[0]), FILL_ERROR);
+    tm_frame_reader_release(&r);
+    tm_buf_release(&b);
+}
+
+static void test_pieces(void **state)
+{
+    (void)state;
+    static const size_t pieces[] = {1, 7, 8, 9, 4096, 60000};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
+        through_pipe(pieces[i]);
+}
+
+static void test_bad(void **state)
+{
+    (void)state;
+    static const struct {
+        struct slice bytes;
+        enum frame_next verdict;
+    } cases[] = {
+        {{"", 0}, FRAME_WAIT},
+        {{"\x64\0\0\0\1\0\0", 7}, FRAME_WAIT},
+        {{"\x64\0\0\0\1\0\0\0", 8}, FRAME_WAIT},
+        {{"\x65\0\0\0\1\0\0\0", 8}, FRAME_BAD},
+        {{"\xff\xff\xff\xff\1\0\0\0", 8}, FRAME_BAD},
+        {{"\0\0\0\0\1\1\0\0", 8}, FRAME_BAD},
+        {{"\0\0\0\0\1\0\0\1", 8}, FRAME_BAD},
+        {{"\0\0\0\0\1\0\0\0", 8}, FRAME_TAKEN},
+        {{"\0\0\0\0\0\0\0\0", 8}, FRAME_TAKEN}, /* type 0 is for the protocol to refuse */
+        {{"not a frame at all", 18}, FRAME_BAD},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct frame_reader r;
+        struct frame f;
+        tm_frame_reader_init(&r, 100);
+        buf_slice(&r.in, cases[i].bytes);
+        if (cases[i].verdict != FRAME_TAKEN)
+            assert_int_equal(tm_frame_type(&r), 0);
+        if (tm_frame_next(&r, &f) != cases[i].verdict)
+            fail_msg("case %zu", i);
+        tm_frame_reader_release(&r);
+    }
+}
+
+/* Bytes that follow a frame's buffer count; a length that no u32 holds is refused. */
+static void test_end(void **state)
+{
+    (void)state;
+    struct buf b;
+    tm_buf_init(&b);
+    size_t begin = tm_frame_begin(&b, 1);
+    tm_buf_u32(&b, 7);
+    assert_true(tm_frame_end(&b, begin, 1000));
+    struct cursor c = {b.p, b.n, false};
+    assert_int_equal(tm_cursor_u32(&c), 1004);
+    assert_true(tm_frame_end(&b, begin, UINT32_MAX - 4));
+    assert_false(tm_frame_end(&b, begin, UINT32_MAX - 3));
+    assert_false(tm_frame_end(&b, begin, SIZE_MAX));
+    b.failed = true;
+    assert_false(tm_frame_end(&b, begin, 0));
+    tm_buf_release(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
