@@ -115,7 +115,7 @@ static inline int write_bytes(void *context, const char *data, size_t length)
 static inline void write_file(const char *path, const char *p, size_t n)
 {
     FILE *f = fopen(path, "w");
-    CHECK(f && fwrite(p, 1, n, f) == n && fclose(f) == 0);
+    CHECK(f && (n == 0 || fwrite(p, 1, n, f) == n) && fclose(f) == 0);
 }
 
 static inline struct bytes read_file(const char *path)

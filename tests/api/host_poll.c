@@ -299,6 +299,7 @@ static int scripted(const char *script, const char *policy, uint64_t *failed)
     tidemill_job_free(job);
     bytes_free(&in);
     bytes_free(&out);
+    bytes_free(&t.out);
     return status;
 }
 

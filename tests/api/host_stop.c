@@ -116,17 +116,15 @@ static void asleep(tidemill_job *job)
     pthread_sigmask(SIG_BLOCK, &set, &before);
     pid_t child = fork();
     CHECK(child >= 0);
-    if (child == 0) { /* kills when its parent is in epoll_wait */
-        char state[4096], path[64];
-        snprintf(path, sizeof path, "/proc/%d/wchan", getppid());
-        for (;;) {
+    if (child == 0) { /* waits until its parent sleeps: "PID (host) S ..." */
+        char stat[256] = "", path[64];
+        snprintf(path, sizeof path, "/proc/%d/stat", getppid());
+        for (const char *state = stat; *state != 'S';) {
             int fd = open(path, O_RDONLY);
-            ssize_t n = fd < 0 ? -1 : read(fd, state, sizeof state - 1);
-            state[n > 0 ? n : 0] = '\0';
-            if (fd >= 0)
-                close(fd);
-            if (n <= 0 || strstr(state, "ep_poll") || strcmp(state, "0") == 0)
-                break;
+            ssize_t n = read(fd, stat, sizeof stat - 1);
+            CHECK(n > 0 && close(fd) == 0);
+            stat[n] = '\0';
+            state = strrchr(stat, ')') + 2;
         }
         kill(getppid(), SIGUSR1);
         _exit(0);
