@@ -71,27 +71,46 @@ int tm_csv_fix_columns(struct writer *w, uint32_t n, const struct slice *names)
     return tm_row_layout_fix(&w->rows, n, names);
 }
 
-bool tm_csv_is_special(const struct output_dialect *d, struct slice text)
-{
-    const char *p = text.n ? text.p : "", *end = p + text.n;
-    char quote = '\n'; /* is looked for anyway */
-    if (d->quote != '\0')
-        quote = d->quote;
 #if defined(__SSE2__) && !defined(TM_PORTABLE)
-    for (; end - p >= 16; p += 16) {
-        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8(d->delimiter)),
-                                    _mm_cmpeq_epi8(x, _mm_set1_epi8(quote)));
-        hits = _mm_or_si128(hits, _mm_cmpeq_epi8(x, _mm_set1_epi8('\n')));
-        hits = _mm_or_si128(hits, _mm_cmpeq_epi8(x, _mm_set1_epi8('\r')));
-        if (_mm_movemask_epi8(hits))
+
+/* Which of 16 bytes are special, a bit each. */
+static unsigned special_bits(const char *p, char delimiter, char quote)
+{
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8(delimiter)),
+                                _mm_cmpeq_epi8(x, _mm_set1_epi8(quote)));
+    hits = _mm_or_si128(hits, _mm_cmpeq_epi8(x, _mm_set1_epi8('\n')));
+    hits = _mm_or_si128(hits, _mm_cmpeq_epi8(x, _mm_set1_epi8('\r')));
+    return (unsigned)_mm_movemask_epi8(hits);
+}
+
+static bool any_special(const char *p, const char *end, char delimiter, char quote)
+{
+    char rest[16] = "";
+    for (; end - p >= 16; p += 16)
+        if (special_bits(p, delimiter, quote))
             return true;
-    }
-#endif
+    memcpy(rest, p, (size_t)(end - p));
+    return special_bits(rest, delimiter, quote) & ((1u << (end - p)) - 1);
+}
+
+#else
+
+static bool any_special(const char *p, const char *end, char delimiter, char quote)
+{
     for (; p < end; p++)
-        if (*p == d->delimiter || *p == quote || *p == '\n' || *p == '\r')
+        if (*p == delimiter || *p == quote || *p == '\n' || *p == '\r')
             return true;
     return false;
+}
+
+#endif
+
+bool tm_csv_is_special(const struct output_dialect *d, struct slice text)
+{
+    const char *p = text.n ? text.p : "";
+    /* Without a quote a line end stands in for it: that is looked for anyway. */
+    return any_special(p, p + text.n, d->delimiter, d->quote != '\0' ? d->quote : '\n');
 }
 
 void tm_csv_put_quoted(struct buf *out, char quote, struct slice text)
