@@ -100,6 +100,7 @@ void tm_results_call(struct results *r, const uint32_t *members, uint32_t n)
     r->members = members;
     r->members_n = n;
     r->call_rows = 0;
+    r->call_bytes = 0;
     r->first_item = true;
     r->misfit = false;
     buf_reset(&r->log);
@@ -137,6 +138,7 @@ static int row_with_layout(struct results *r, const struct node *record, err *e)
         open_item(r, layout);
         r->first_item = false;
     }
+    r->call_bytes += r->row.n;
     buf_slice(&r->out, buf_view(&r->row));
     return TIDEMILL_OK;
 }
@@ -172,6 +174,7 @@ static int row_fixed(struct results *r, const struct node *record, err *e)
         r->out.n = before;
         return TIDEMILL_OK;
     }
+    r->call_bytes += r->out.n - before;
     return status;
 }
 
@@ -182,7 +185,7 @@ int tm_results_row(struct results *r, const struct node *record, err *e)
         return status;
     if (r->out.failed)
         return tm_err_memory(e, "a result");
-    if (r->out.n - r->mark.n > r->call_max)
+    if (r->call_bytes > r->call_max)
         return tm_err_set(e, TIDEMILL_E_WRITE,
                           "the result is larger than %zu bytes (limits.result_size)", r->call_max);
     r->rows++;
@@ -214,12 +217,21 @@ void tm_results_log(struct results *r, int level, struct slice text)
     r->log_level = level;
 }
 
+/*
+ * What the call printed. It comes before rows that the parent may find not to fit: a failure is told
+ * after what the record printed, whoever notices it.
+ */
 static void put_log(struct results *r)
 {
-    if (r->log.n && !r->log.failed) {
-        close_item(r);
-        buf_slice(&r->out, buf_view(&r->log));
-    }
+    if (r->log.n == 0 || r->log.failed)
+        return;
+    close_item(r);
+    size_t at = r->fixed ? r->out.n : r->mark.n;
+    if (!buf_reserve(&r->out, r->log.n))
+        return;
+    memmove(r->out.p + at + r->log.n, r->out.p + at, r->out.n - at);
+    memcpy(r->out.p + at, r->log.p, r->log.n);
+    r->out.n += r->log.n;
 }
 
 int tm_results_commit(struct results *r, uint32_t kept, err *e)

@@ -38,8 +38,9 @@ struct results {
     const uint32_t *members;
     uint32_t members_n;
     uint32_t call_rows;
-    bool first_item; /* the call has no item of its own yet */
-    bool misfit;     /* a row does not fit the fixed columns: `misfit_err` */
+    size_t call_bytes; /* of its rows */
+    bool first_item;   /* the call has no item of its own yet */
+    bool misfit;       /* a row does not fit the fixed columns: `misfit_err` */
     err misfit_err;
     struct buf row;  /* a row whose layout is not known before it is written */
     struct buf log;  /* items of what the call printed */
