@@ -143,10 +143,13 @@ static int row_with_layout(struct results *r, const struct node *record, err *e)
     return TIDEMILL_OK;
 }
 
-/* Is it the record's names that the fixed columns refuse? */
-static bool misfits(struct results *r, const struct node *record)
+/*
+ * Was it the record's names that the fixed columns refused? `refusal` is what the writer said: a
+ * value that cannot be written comes first, as it does where the columns are not known yet.
+ */
+static bool misfits(struct results *r, const struct node *record, const err *refusal)
 {
-    err why = {0};
+    err why;
     size_t bytes = record->live * sizeof(struct slice);
     buf_reset(&r->row);
     if (!r->format->has_columns || !buf_reserve(&r->row, bytes + 1))
@@ -156,7 +159,8 @@ static bool misfits(struct results *r, const struct node *record)
     for (uint32_t i = 0; i < record->count; i++)
         if (record->fields[i].value.kind != VALUE_NONE)
             names[n++] = record->fields[i].key;
-    if (tm_layout_fits(r->dialect, n, names, r->fixed_n, r->fixed_names, &why) == TIDEMILL_OK)
+    if (tm_layout_fits(r->dialect, n, names, r->fixed_n, r->fixed_names, &why) == TIDEMILL_OK ||
+        strcmp(why.message, refusal->message) != 0)
         return false;
     if (!r->misfit)
         r->misfit_err = why;
@@ -166,14 +170,17 @@ static bool misfits(struct results *r, const struct node *record)
 
 static int row_fixed(struct results *r, const struct node *record, err *e)
 {
+    err why;
     if (r->item == NO_ITEM)
         open_item(r, NULL);
     size_t before = r->out.n;
-    int status = r->format->write(r->writer, &r->out, record, e);
-    if (status == TIDEMILL_E_WRITE && misfits(r, record)) {
+    int status = r->format->write(r->writer, &r->out, record, &why);
+    if (status == TIDEMILL_E_WRITE && misfits(r, record, &why)) {
         r->out.n = before;
         return TIDEMILL_OK;
     }
+    if (status != TIDEMILL_OK && e)
+        *e = why;
     r->call_bytes += r->out.n - before;
     return status;
 }
