@@ -205,7 +205,7 @@ TIDEMILL_API tidemill_pool *tidemill_pool_new(tidemill_job *job, tidemill_error 
 
 /**
  * End the workers: teardown runs in each, then they are reaped. Blocks for as long as teardown does.
- * NULL is fine.
+ * NULL is fine. A run that uses the pool and is not over must have been freed before.
  *
  * @return TIDEMILL_OK, or what a teardown raised. The pool is freed in any case.
  */
@@ -295,10 +295,11 @@ TIDEMILL_API void tidemill_run_stats(const tidemill_run *run, tidemill_stats *st
  * @return TIDEMILL_AGAIN      not finished
  *         TIDEMILL_OK         every record was read and the output is complete
  *         TIDEMILL_E_SCRIPT   (or E_RECORD, E_WRITE) a record failed under errors.policy fail
- *         TIDEMILL_E_STOPPED  tidemill_run_stop() was called; the output holds whole records
+ *         TIDEMILL_E_STOPPED  tidemill_run_stop() was called; the output holds whole records (an
+ *                             output file is untouched)
  *         another             what ended the run; the same again when called once more
- * Callbacks run on this thread. Forks workers as there is work, and reaps exactly those. SIGPIPE is
- * blocked for this thread during the call and restored.
+ * Callbacks run on this thread and must not step their own run. Forks workers as there is work, and
+ * reaps exactly those. SIGPIPE is blocked for this thread during the call and restored.
  */
 TIDEMILL_API int tidemill_run_step(tidemill_run *run, int timeout, tidemill_error *err);
 

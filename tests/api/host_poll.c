@@ -1,6 +1,6 @@
 /*
- * Runs that are stepped with timeout 0, and only after poll() said that tidemill_run_fd is readable,
- * or after the host itself gave or took something. None may sleep for ever: a poll that waits
+ * Runs that are stepped with timeout 0, and only after poll() said that tidemill_run_fd is readable;
+ * what the host gives and takes in between makes it so. None may sleep for ever: a poll that waits
  * longer than the deadline fails.
  */
 #include "host.h"
@@ -12,6 +12,8 @@
 #include <time.h>
 
 #define DEADLINE 60000
+/* So much output waits before the run does. */
+#define FULL (256 << 10)
 
 static int readable(tidemill_run *run, int timeout)
 {
@@ -32,10 +34,11 @@ static int drive(tidemill_run *run, act_fn *act, void *context)
     uint64_t read = 0;
     while (status == TIDEMILL_AGAIN) {
         tidemill_stats stats;
-        if (!readable(run, 0) && !(act && act(run, context)))
+        if (!readable(run, 0)) {
+            if (act && act(run, context))
+                continue;
             CHECK(readable(run, DEADLINE));
-        else if (!readable(run, 0))
-            continue;
+        }
         status = tidemill_run_step(run, 0, &error);
         tidemill_run_stats(run, &stats);
         CHECK(stats.read == stats.kept + stats.dropped + stats.failed && stats.read >= read);
@@ -77,7 +80,7 @@ struct traffic {
     struct bytes in, out;
     size_t at;
     unsigned turn;
-    int ended;
+    int ended, emptying, full;
     size_t piece, sip; /* bytes a push, a pull */
 };
 
@@ -121,6 +124,21 @@ static int by_turns(tidemill_run *run, void *context)
     return t->turn++ % 3 ? push_first(run, t) : pull_first(run, t);
 }
 
+/* The output is left until the run rests because of it, and then taken to the last byte. */
+static int when_full(tidemill_run *run, void *context)
+{
+    struct traffic *t = context;
+    tidemill_stats stats;
+    tidemill_run_stats(run, &stats);
+    size_t pending = stats.bytes_out - t->out.n;
+    CHECK(pending < FULL + (1 << 20));
+    if (give(run, t))
+        return 1;
+    t->emptying = (t->emptying || pending >= FULL) && take(run, t);
+    t->full += t->emptying;
+    return t->emptying;
+}
+
 static void push_pull(act_fn *act, size_t piece, size_t sip, int records)
 {
     struct bytes expected = numbers(0, records, 2);
@@ -133,6 +151,7 @@ static void push_pull(act_fn *act, size_t piece, size_t sip, int records)
     while (take(run, &t))
         ;
     check_same(&t.out, &expected);
+    CHECK(act != when_full || t.full);
     tidemill_run_free(run);
     tidemill_job_free(job);
     bytes_free(&t.in);
@@ -352,6 +371,26 @@ static void stop_while_waiting(void)
     tidemill_job_free(job);
 }
 
+static ptrdiff_t stop_and_wait(void *context, char *data, size_t size)
+{
+    (void)data, (void)size;
+    tidemill_run_stop(*(tidemill_run **)context);
+    return -2;
+}
+
+/* A stop within a step, which has looked for one already. */
+static void stop_inside(void)
+{
+    struct bytes out = {0};
+    tidemill_job *job = double_job("1", "1KiB");
+    tidemill_run *run = new_run(job, NULL);
+    CHECK_OK(tidemill_run_input_callback(run, stop_and_wait, &run, "stops", &error));
+    CHECK_OK(tidemill_run_output_callback(run, write_bytes, &out, &error));
+    CHECK_STATUS(TIDEMILL_E_STOPPED, drive(run, NULL, NULL));
+    tidemill_run_free(run);
+    tidemill_job_free(job);
+}
+
 /* A stop that falls anywhere, also into a step. */
 static void stop_races(void)
 {
@@ -383,6 +422,7 @@ int main(void)
     push_pull(push_first, 1000, 100, 5000);
     push_pull(push_first, 60000, 7000, 100000);
     push_pull(pull_first, 60000, 7000, 50000);
+    push_pull(when_full, 60000, 7000, 100000);
     push_pull(by_turns, 13, 11, 2000);
     push_pull(by_turns, 60000, 70000, 100000);
     slow_callback();
@@ -390,6 +430,7 @@ int main(void)
     batch_wait();
     scripts();
     stop_while_waiting();
+    stop_inside();
     stop_races();
     CHECK(!has_children());
     return 0;

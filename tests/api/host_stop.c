@@ -101,6 +101,32 @@ static void from_handler(tidemill_job *job)
     CHECK(handled && kept);
 }
 
+/* The counter that wakes the loop is as full as can be: writing to it fails, which nobody sees. */
+static void with_full_counter(tidemill_job *job)
+{
+    int next = 0, full = 0;
+    uint64_t one, most = UINT64_MAX - 1;
+    tidemill_run *run = new_run(job, NULL);
+    CHECK_OK(tidemill_run_input_callback(run, count_up, &next, "numbers", &error));
+    CHECK_OK(tidemill_run_output_callback(run, write_bytes, &output, &error));
+    CHECK_STATUS(TIDEMILL_AGAIN, tidemill_run_step(run, 0, &error));
+    for (int fd = 0; fd < 100; fd++) {
+        char path[64], target[64] = "";
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        if (readlink(path, target, sizeof target - 1) > 0 &&
+            strcmp(target, "anon_inode:[eventfd]") == 0)
+            full = (read(fd, &one, sizeof one) > 0 || errno == EAGAIN) &&
+                   write(fd, &most, sizeof most) > 0;
+    }
+    CHECK(full);
+    errno = E2BIG;
+    tidemill_run_stop(run);
+    CHECK(errno == E2BIG);
+    CHECK_STATUS(TIDEMILL_E_STOPPED, tidemill_run_wait(run, &error));
+    tidemill_run_free(run);
+    bytes_free(&output);
+}
+
 /* The signal comes while the run sleeps: nothing is pushed and nothing happens. */
 static void asleep(tidemill_job *job)
 {
@@ -209,6 +235,7 @@ int main(void)
     before_the_start(job);
     run_until_stopped(job, stop_in_callback);
     from_handler(job);
+    with_full_counter(job);
     asleep(job);
     to_a_file(job);
     after_the_end(job);
