@@ -14,6 +14,8 @@ import harness
 from test_flow import Feeder
 
 RECORDS = 600
+# A sanitizer would make a report and an exit out of SIGSEGV.
+os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0"
 
 # How to die; `pid` is told by the parent of a shell.
 WAYS = {

@@ -47,7 +47,7 @@ local function act(r, ctx)
   if dice == 10 then r.n = math.random(1 << 40) return r end
   if dice == 11 then r.f = math.random() return r end
   if dice == 12 then r.text = (r.text or "") .. "\\n\\"" return r end
-  if dice == 13 then r.extra = ctx.line return r end
+  if dice == 13 then print("more", ctx.index) r.extra = ctx.line return r end
   if dice == 14 then r.text = nil return r end
   if dice == 15 then return {r, r} end
   r.n = ctx.index
