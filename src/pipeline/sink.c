@@ -53,12 +53,34 @@ static int name_it(struct sink *s, const char *name, err *e)
 }
 
 /*
- * Follow symbolic links by hand: the last one may point to nothing yet. malloc'ed; NULL with errno.
+ * The descriptor that a path stands for (/dev/stdout leads to such a one, bash's >(...) is one), -1
+ * for other paths. It is used as it is: opened by its path again, a file would be written from its
+ * beginning, or replaced. See proc(5).
+ */
+static int descriptor_of(const char *path)
+{
+    static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        size_t n = strlen(folders[i]);
+        if (strncmp(path, folders[i], n) != 0)
+            continue;
+        size_t digits = strspn(path + n, "0123456789");
+        if (digits && digits < 8 && !path[n + digits])
+            return atoi(path + n);
+    }
+    return -1;
+}
+
+/*
+ * Follow symbolic links by hand: the last one may point to nothing yet, and what leads to an open
+ * descriptor has no path. malloc'ed; NULL with errno.
  */
 static char *resolve(const char *path)
 {
     char *at = strdup(path);
     for (int links = 0; at && links < 40; links++) {
+        if (descriptor_of(at) >= 0)
+            return at;
         char target[PATH_MAX];
         ssize_t n = readlink(at, target, sizeof target - 1);
         if (n < 0)
@@ -179,6 +201,9 @@ int tm_sink_open_path(struct sink *s, const char *path, err *e)
     s->path = resolve(path);
     if (!s->path)
         return cannot(s, errno, e);
+    int open_already = descriptor_of(s->path);
+    if (open_already >= 0)
+        return open_stream(s, open_already, false, e);
     bool there = stat(s->path, &st) == 0;
     if (!there && errno != ENOENT)
         return cannot(s, errno, e);
