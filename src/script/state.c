@@ -1,6 +1,6 @@
 /*
- * The life of a Lua state: made, filled with what scripts see, loaded with one, closed. The
- * allocator that counts, the funnel that every call goes through, and how errors are raised.
+ * The life of a Lua state: made, filled with what scripts see, loaded with one, closed. The funnel
+ * that every call goes through, and how errors are raised.
  */
 #include "script/state.h"
 
@@ -10,30 +10,9 @@
 
 /* ---- memory ---- */
 
-static void *allocate(void *data, void *p, size_t old, size_t size)
-{
-    struct memory *m = data;
-    if (!p)
-        old = 0; /* then Lua tells a type in it */
-    if (size == 0) {
-        free(p);
-        m->used -= old;
-        return NULL;
-    }
-    if (size > old && m->cap && m->used + (size - old) > m->cap) {
-        m->refused = true;
-        return NULL;
-    }
-    void *q = realloc(p, size);
-    if (!q)
-        return size <= old ? p : NULL; /* Lua takes it for granted that shrinking works */
-    m->used = m->used - old + size;
-    return q;
-}
-
 static lua_State *open_state(struct script *s)
 {
-    lua_State *L = lua_newstate(allocate, &s->memory);
+    lua_State *L = lua_newstate(tm_memory_allocate, &s->memory);
     if (L)
         memcpy(lua_getextraspace(L), &s, sizeof s);
     return L;
@@ -362,6 +341,7 @@ void tm_script_free(struct script *s)
         return;
     if (s->L)
         lua_close(s->L); /* finalizers run, and may look at all the rest */
+    tm_memory_release(&s->memory);
     tm_json_reader_free(s->reader);
     tm_buf_release(&s->scratch);
     tm_buf_release(&s->warning);

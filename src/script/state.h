@@ -19,17 +19,11 @@
 #include <lualib.h>
 
 #include "record/json.h"
+#include "script/memory.h"
 #include "script/script.h"
 
 /* The text of Lua's own memory errors, and of ours, so that both are told apart from others. */
 #define MEMORY_TEXT "not enough memory"
-
-/* What the allocator of a Lua state counts. */
-struct memory {
-    size_t used;
-    size_t cap;   /* 0: none */
-    bool refused; /* the cap said no since it was last looked at */
-};
 
 /* xoshiro256**; see lua_random.c. */
 struct random {
@@ -77,7 +71,7 @@ struct script {
     char place[128];    /* "double.lua:1: ", where the function was defined; "" when unknown */
     bool warnings;      /* warn("@on") */
     volatile sig_atomic_t interrupted; /* a hook that raises is set */
-    struct buf warning; /* pieces of a warning that has not ended */
+    struct buf warning;                /* pieces of a warning that has not ended */
     uint32_t hints[HINTS];
 };
 

@@ -1,0 +1,118 @@
+/*
+ * Blocks for Lua. Lua tells the size of what it gives back, so blocks need no headers.
+ */
+#include "script/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SLAB_SIZE ((size_t)32 << 10)
+
+#if defined(__SANITIZE_ADDRESS__)
+#define POOLED false
+#elif defined(__has_feature)
+#define POOLED (!__has_feature(address_sanitizer) && !__has_feature(memory_sanitizer))
+#else
+#define POOLED true
+#endif
+
+static inline bool is_small(size_t size)
+{
+    return POOLED && size <= MEMORY_SMALL;
+}
+
+static inline size_t class_of(size_t size)
+{
+    return (size - 1) / 16;
+}
+
+/* A new slab; what was left of the last one is too small for anything and stays unused. */
+static bool add_slab(struct memory *m)
+{
+    char *slab = malloc(SLAB_SIZE);
+    if (!slab)
+        return false;
+    memcpy(slab, &m->slabs, sizeof m->slabs);
+    m->slabs = slab;
+    m->slab = slab + 16;
+    m->slab_end = slab + SLAB_SIZE;
+    return true;
+}
+
+static void *take_small(struct memory *m, size_t size)
+{
+    size_t class = class_of(size), bytes = (class + 1) * 16;
+    void *p = m->free[class];
+    if (p) {
+        memcpy(&m->free[class], p, sizeof p);
+        return p;
+    }
+    if ((size_t)(m->slab_end - m->slab) < bytes && !add_slab(m))
+        return NULL;
+    p = m->slab;
+    m->slab += bytes;
+    return p;
+}
+
+static void give_small(struct memory *m, void *p, size_t size)
+{
+    void **list = &m->free[class_of(size)];
+    memcpy(p, list, sizeof *list);
+    *list = p;
+}
+
+static void give(struct memory *m, void *p, size_t size)
+{
+    if (size && is_small(size))
+        give_small(m, p, size);
+    else
+        free(p);
+}
+
+/* Another block for what `p` holds. Where neither is small, realloc may do better. */
+static void *move(struct memory *m, void *p, size_t old, size_t size)
+{
+    if (!is_small(size) && !is_small(old))
+        return realloc(p, size);
+    if (is_small(size) && is_small(old) && class_of(old) == class_of(size))
+        return p;
+    void *q = is_small(size) ? take_small(m, size) : malloc(size);
+    if (q) {
+        memcpy(q, p, old < size ? old : size);
+        give(m, p, old);
+    }
+    return q;
+}
+
+void *tm_memory_allocate(void *data, void *p, size_t old, size_t size)
+{
+    struct memory *m = data;
+    if (!p || old == 0) {
+        old = 0; /* of nothing it is no size, but says what the block is for */
+        p = NULL;
+    }
+    if (size == 0) {
+        give(m, p, old);
+        m->used -= old;
+        return NULL;
+    }
+    if (size > old && m->cap && m->used + (size - old) > m->cap) {
+        m->refused = true;
+        return NULL;
+    }
+    void *q = !p ? is_small(size) ? take_small(m, size) : malloc(size) : move(m, p, old, size);
+    if (!q)
+        return size <= old ? p : NULL; /* Lua takes it for granted that shrinking works */
+    m->used = m->used - old + size;
+    return q;
+}
+
+void tm_memory_release(struct memory *m)
+{
+    while (m->slabs) {
+        void *before;
+        memcpy(&before, m->slabs, sizeof before);
+        free(m->slabs);
+        m->slabs = before;
+    }
+}

@@ -1,0 +1,33 @@
+/*
+ * The memory of a Lua state: counted, capped, and quick for the many small things that Lua makes
+ * and drops again for each record.
+ *
+ * Small blocks come in classes of 16 bytes from slabs, and a freed one waits in the list of its
+ * class for the next of its size; slabs go back when the state is closed. Large blocks are
+ * malloc's. Under sanitizers all blocks are, so that nothing hides from them.
+ */
+#ifndef TM_SCRIPT_MEMORY_H
+#define TM_SCRIPT_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define MEMORY_SMALL   256 /* bytes of the largest small block */
+#define MEMORY_CLASSES (MEMORY_SMALL / 16)
+
+struct memory {
+    size_t used;                /* bytes that Lua has */
+    size_t cap;                 /* 0: none */
+    bool refused;               /* the cap said no since it was last looked at */
+    void *free[MEMORY_CLASSES]; /* each block begins with a pointer to the next */
+    char *slab, *slab_end;      /* what is left of the newest slab */
+    void *slabs;                /* each begins with a pointer to the one before */
+};
+
+/* A lua_Alloc; `data` is the struct memory, zeroed but for its cap. */
+void *tm_memory_allocate(void *data, void *p, size_t old, size_t size);
+
+/* Give back the slabs, after the state is closed. */
+void tm_memory_release(struct memory *m);
+
+#endif
