@@ -69,10 +69,11 @@ struct worker {
     struct arena arena; /* of the call in hand */
     struct worker_batch batch;
     uint64_t sequence;
-    int64_t began;   /* the chunk, by the exact clock */
-    uint32_t handed; /* records of the chunk whose results are handed over */
-    int64_t flushed; /* when */
-    int64_t commit;  /* ns: results are handed over at least so often */
+    uint32_t records; /* of the chunk */
+    int64_t began;    /* the chunk, by the exact clock */
+    uint32_t handed;  /* records of the chunk whose results are handed over */
+    int64_t flushed;  /* when */
+    int64_t commit;   /* ns: results are handed over at least so often */
 };
 
 /* ---- Answers ---- */
@@ -130,7 +131,8 @@ static void flush_if_due(struct worker *w)
 {
     /* Read for each record: the coarse clock will do where its few milliseconds are little. */
     int64_t now = w->commit < COMMIT_EXACT ? clock_now() : clock_coarse();
-    if (w->results.out.n >= FLUSH_BYTES || now - w->flushed >= w->commit)
+    bool due = w->results.out.n >= FLUSH_BYTES || now - w->flushed >= w->commit;
+    if (due && w->results.through > w->handed)
         flush_results(w);
 }
 
@@ -195,10 +197,16 @@ static void call_batch(struct worker *w)
     struct worker_batch *b = &w->batch;
     err why = {0};
     uint32_t kept = 0;
-    if (b->n == 0)
+    if (b->n == 0) {
+        flush_if_due(w);
         return;
+    }
     tm_results_call(&w->results, b->members, b->n);
-    tm_watchdog_enter(w->sequence, b->members[0], b->members[b->n - 1] + 1);
+    /* Malformed members included: who takes over must not begin inside a batch. */
+    uint32_t size = (uint32_t)w->spec.values.transform.batch;
+    uint32_t first = b->members[0] - b->members[0] % size;
+    uint32_t end = w->records - first > size ? first + size : w->records;
+    tm_watchdog_enter(w->sequence, first, end);
     enum script_outcome outcome = tm_script_batch(w->script, b->records, b->n, &b->place,
                                                   b->outcomes, &b->current, &why);
     for (uint32_t i = 0; i < b->n; i++)
@@ -226,7 +234,8 @@ static void bad_record(struct worker *w, uint32_t number, err *why)
     if (w->spec.values.transform.batch && w->spec.values.errors.policy == POLICY_FAIL)
         call_batch(w);
     fail_record(w, number, why);
-    if (!w->batch.n)
+    /* What is committed ends with a batch: after a death the next one begins there. */
+    if (!w->spec.values.transform.batch)
         flush_if_due(w);
 }
 
@@ -277,6 +286,7 @@ static void handle_chunk(struct worker *w, struct cursor *c)
     struct script_place place = {chunk.first_record, chunk.first_line, w->file.name};
     uint32_t number = 0;
     w->sequence = chunk.sequence;
+    w->records = chunk.records;
     w->in_chunk = true;
     w->began = clock_now();
     w->flushed = w->began;
