@@ -223,7 +223,9 @@ static int want_worker(struct tidemill_run *run, struct worker_handle *w, err *e
 static int want(struct tidemill_run *run, err *e)
 {
     struct sink *sinks[] = {&run->out, &run->quarantine};
-    bool read = run->phase == RUN_GOING && run->dispatcher.wants_input && !run->stopping;
+    /* Who cannot write on does not ask for more: see turn(). */
+    bool read = run->phase == RUN_GOING && run->dispatcher.wants_input && !run->stopping &&
+                !sink_full(&run->out);
     int status = tm_loop_want(&run->loop, &run->source.watch, read ? EPOLLIN : 0, e);
     for (int i = 0; i < 2 && status == TIDEMILL_OK; i++)
         status = tm_loop_want(
