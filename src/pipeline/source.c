@@ -164,13 +164,12 @@ int tm_source_open(struct source *s, bool *more, err *e)
     *more = s->next < s->n;
     if (!*more)
         return TIDEMILL_OK;
-    const struct input *input = &s->inputs[s->next];
+    const struct input *input = &s->inputs[s->next++];
     if (input->kind == INPUT_PATH || input->kind == INPUT_FD) {
         int status = open_descriptor(s, input, e);
         if (status != TIDEMILL_OK)
             return status;
     }
-    s->next++;
     s->open = true;
     s->read = 0;
     return TIDEMILL_OK;

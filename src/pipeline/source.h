@@ -61,7 +61,7 @@ int tm_source_check(struct source *s, err *e);
 
 /* Open the next input. *more is false when there is none. */
 int tm_source_open(struct source *s, bool *more, err *e);
-/* The input that is open. */
+/* The input that is open, or could not be opened. */
 const struct input *tm_source_input(const struct source *s);
 /* Up to `size` (> 0) bytes; *got says how many for SOURCE_BYTES. */
 enum source_read tm_source_read(struct source *s, char *p, size_t size, size_t *got, err *e);

@@ -12,8 +12,10 @@
 #define READ_MIN ((size_t)64 << 10)
 /* Less room than this is not worth a system call. */
 #define READ_WORTH ((size_t)4 << 10)
-/* So much of a failed record is kept, so it must be seen before the rest is passed over. */
+/* So much of a failed record is told, so it must be seen before the rest is passed over. */
 #define RAW_MIN 4096
+/* One byte more shows that there was more. */
+#define RAW_KEPT (RAW_MIN + 1)
 
 void tm_splitter_init(struct splitter *s, struct source *source, const struct spec *spec,
                       const struct format *format)
@@ -107,13 +109,29 @@ static void drop_skipped(struct splitter *s)
     move_marks(s, s->scan);
 }
 
+/* Failed records may wait in number: each keeps what will be told of it, not the whole of it. */
+static bool keep_front(struct chunk *c)
+{
+    if (c->n <= RAW_KEPT)
+        return true;
+    struct block *block = tm_block_new(RAW_KEPT);
+    if (!block)
+        return false;
+    memcpy(block->bytes, c->p, RAW_KEPT);
+    tm_block_unref(c->block);
+    c->block = block;
+    c->p = block->bytes;
+    c->n = RAW_KEPT;
+    return true;
+}
+
 /* The chunk of a record, or of the input, that `why` says is broken: the next `n` bytes. */
 static struct chunk *failure_chunk(struct splitter *s, enum chunk_kind kind, size_t n,
                                    uint64_t lines, const err *why)
 {
     uint64_t at_line = s->next_line + why->line;
     struct chunk *c = new_chunk(s, kind, n, kind == CHUNK_FAILURE, lines);
-    if (!c || !(c->failure = malloc(sizeof *c->failure))) {
+    if (!c || !keep_front(c) || !(c->failure = malloc(sizeof *c->failure))) {
         tm_chunk_free(c);
         return NULL;
     }
@@ -250,6 +268,9 @@ static enum splitter_next scan(struct splitter *s, size_t target, struct chunk *
             s->scan.at += extent.length;
             s->scan.lines += extent.lines;
             drop_skipped(s);
+            /* What lies between records fills no chunk: it could be as long as the input. */
+            if (s->cut.at && s->scan.at >= target)
+                return give(s, s->cut, out, e);
             break;
         case SPLIT_MORE:
             if (s->end - at > (s->record_max > RAW_MIN ? s->record_max : RAW_MIN))
@@ -269,11 +290,12 @@ static const struct format *format_of(const struct splitter *s, const struct inp
     return s->format ? s->format : tm_format_by_path(input->name);
 }
 
+/* Also where it cannot be opened there is a file, which chunks and messages name. */
 static int open_file(struct splitter *s, bool *more, err *e)
 {
-    int status = tm_source_open(s->source, more, e);
-    if (status != TIDEMILL_OK || !*more)
-        return status;
+    int opened = tm_source_open(s->source, more, e);
+    if (!*more)
+        return opened;
     const struct input *input = tm_source_input(s->source);
     const struct format *format = format_of(s, input);
     if (!format)
@@ -289,6 +311,8 @@ static int open_file(struct splitter *s, bool *more, err *e)
     s->next_offset = 0;
     s->scan = s->cut = (struct split_mark){0};
     s->state = (struct split_state){0};
+    if (opened != TIDEMILL_OK)
+        return opened;
     return tm_dialect_input(s->spec, format, &s->file->arena, &s->file->dialect, e);
 }
 
@@ -467,11 +491,19 @@ static enum splitter_next last_chunk(struct splitter *s, struct chunk **out, err
     return answer;
 }
 
-static enum splitter_next next_file(struct splitter *s, err *e)
+static enum splitter_next next_file(struct splitter *s, struct chunk **out, err *e)
 {
     bool more = false;
-    if (open_file(s, &more, e) != TIDEMILL_OK)
+    err why = {0};
+    int status = open_file(s, &more, &why);
+    /* Refused by the system: told behind the records of the files before. */
+    if (status == TIDEMILL_E_INPUT && s->file)
+        return fail(s, CHUNK_BROKEN, 0, 0, &why, out, e);
+    if (status != TIDEMILL_OK) {
+        if (e)
+            *e = why;
         return SPLITTER_FAILED;
+    }
     s->ended = !more;
     return more ? SPLITTER_AGAIN : SPLITTER_END;
 }
@@ -499,7 +531,7 @@ static enum splitter_next turn(struct splitter *s, size_t target, bool eager, st
 {
     enum splitter_next answer;
     if (!s->file)
-        return next_file(s, e);
+        return next_file(s, out, e);
     if (s->passing && !(s->block && pass_over(s)))
         return s->final ? SPLITTER_AGAIN : read_once(s, out, e);
     if (s->at_start) {

@@ -268,12 +268,78 @@ static void test_large(void **state)
     tm_buf_release(&wanted);
 }
 
+/* ---- Memory ---- */
+
+/* `text` once, then `lines` lines of `length` bytes. */
+struct endless {
+    struct slice text;
+    size_t lines, length, at;
+};
+
+static ptrdiff_t read_endless(void *context, char *data, size_t size)
+{
+    struct endless *e = context;
+    size_t n = 0;
+    for (; e->text.n && n < size; n++, e->text.n--)
+        data[n] = *e->text.p++;
+    for (; e->lines && n < size; n++) {
+        bool end = ++e->at == e->length;
+        data[n] = end ? '\n' : 'x';
+        e->lines -= end;
+        e->at = end ? 0 : e->at;
+    }
+    return (ptrdiff_t)n;
+}
+
+/* The largest block, and the most bytes that failed records hold while all of them wait. */
+static void hold(struct endless *input, size_t *block, size_t *failed)
+{
+    struct loop loop;
+    struct source source;
+    struct splitter s;
+    struct spec spec;
+    struct chunk *c, *all = NULL;
+    enum splitter_next answer;
+    assert_int_equal(tm_loop_init(&loop, NULL) | tm_spec_init(&spec), TIDEMILL_OK);
+    assert_int_equal(tm_spec_set(&spec, "limits.record_size", "64KiB", NULL), TIDEMILL_OK);
+    tm_source_init(&source, &loop);
+    assert_int_equal(tm_source_add_callback(&source, read_endless, input, "a", NULL), TIDEMILL_OK);
+    tm_splitter_init(&s, &source, &spec, &tm_format_jsonl);
+    *block = *failed = 0;
+    while ((answer = tm_splitter_next(&s, 4096, true, &c, NULL)) != SPLITTER_END) {
+        *block = s.block && s.block->cap > *block ? s.block->cap : *block;
+        if (answer != SPLITTER_CHUNK)
+            continue;
+        *failed += c->kind == CHUNK_FAILURE ? c->block->cap : 0;
+        c->next = all;
+        all = c;
+    }
+    for (; (c = all); tm_chunk_free(c))
+        all = c->next;
+    tm_splitter_release(&s);
+    tm_source_release(&source);
+    tm_spec_release(&spec);
+    tm_loop_release(&loop);
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    size_t block, failed;
+    struct endless blank = {SLICE("{\"a\": 1}\n"), 4 << 20, 1, 0};
+    hold(&blank, &block, &failed);
+    assert_true(block <= 1 << 20);
+    struct endless large = {SLICE(""), 50, 200 << 10, 0};
+    hold(&large, &block, &failed);
+    assert_true(failed > 0 && failed <= 50 * 8192);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_records), cmocka_unit_test(test_targets),
         cmocka_unit_test(test_batches),      cmocka_unit_test(test_eager),
-        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_large),        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
