@@ -199,7 +199,7 @@ static int commit_group(struct commit *t, const struct rows_item *first, err *e)
     if (fits == TIDEMILL_E_MEMORY)
         return tm_err_memory(e, "a result");
     if (fits != TIDEMILL_OK)
-        return fail_members(t, &items[n - 1], &why, e);
+        return fail_members(t, first, &why, e);
     return write_items(t, items, n, e);
 }
 

@@ -43,7 +43,8 @@ enum item_type {
      * u32 kept, u32 dropped, u32 rows, u8 layout (enum item_layout), [LAYOUT_NAMES: u32 n, names],
      * [not LAYOUT_FIXED: u32 n, n x u32 members], bytes.
      * Members: the records that fail together when the rows do not fit the output's columns.
-     * Rows of theirs in several layouts are several items: kept == dropped == 0 but for the last.
+     * Rows of theirs in several layouts are several items: members are named by the first, and
+     * kept == dropped == 0 but for the last.
      */
     ITEM_ROWS = 1,
     ITEM_LOG,     /* u32 record, u8 level, text */

@@ -60,8 +60,9 @@ static void open_item(struct results *r, const struct layout *layout)
         if (!same)
             tm_protocol_put_names(&r->out, layout->n, layout->names);
         r->named = layout->serial;
-        tm_buf_u32(&r->out, r->members_n);
-        for (uint32_t i = 0; i < r->members_n; i++)
+        uint32_t n = r->first_item ? r->members_n : 0;
+        tm_buf_u32(&r->out, n);
+        for (uint32_t i = 0; i < n; i++)
             tm_buf_u32(&r->out, r->members[i]);
     }
     tm_buf_u32(&r->out, 0);
