@@ -1,13 +1,16 @@
 /*
- * The queue of a link: an array of segments, written with writev(2).
+ * The queue of a link: an array of segments, written with writev(2), the large ones of chunks lent
+ * with vmsplice(2).
  */
 #include "pipeline/link.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 
-#define BATCH 16
+#define BATCH    16
+#define LEND_MIN ((size_t)16 << 10)
 
 void tm_link_release(struct link *l)
 {
@@ -70,16 +73,36 @@ static void pass(struct link *l, size_t n)
     }
 }
 
+/* Does it pay to lend the pages of a segment to the pipe, instead of copying them? */
+static bool is_lent(const struct segment *s)
+{
+    return !s->owned && s->left.n >= LEND_MIN;
+}
+
+/* Write what goes of the first segments, up to the next that is lent. */
+static ssize_t write_some(const struct link *l, int fd)
+{
+    struct iovec parts[BATCH];
+    size_t count = 0;
+    for (; count < l->n && count < BATCH; count++) {
+        const struct segment *s = &l->segments[l->first + count];
+        if (count && is_lent(s))
+            break;
+        parts[count] = (struct iovec){(void *)(uintptr_t)s->left.p, s->left.n};
+    }
+    /*
+     * vmsplice(2): the bytes of a chunk stay as they are until it is committed, and then the worker
+     * has read them; a worker that dies takes its pipe with it.
+     */
+    if (is_lent(&l->segments[l->first]))
+        return vmsplice(fd, parts, 1, SPLICE_F_NONBLOCK);
+    return writev(fd, parts, (int)count);
+}
+
 int tm_link_flush(struct link *l, int fd)
 {
     while (l->n) {
-        struct iovec parts[BATCH];
-        size_t count = l->n < BATCH ? l->n : BATCH;
-        for (size_t i = 0; i < count; i++) {
-            struct slice left = l->segments[l->first + i].left;
-            parts[i] = (struct iovec){(void *)(uintptr_t)left.p, left.n};
-        }
-        ssize_t n = writev(fd, parts, (int)count);
+        ssize_t n = write_some(l, fd);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
