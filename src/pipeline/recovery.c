@@ -4,6 +4,7 @@
 #include "pipeline/recovery.h"
 
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -196,11 +197,18 @@ static int64_t patience(const struct worker_handle *w)
     return w->busy_end ? WATCHDOG_GRACE_NS : SILENCE_NS;
 }
 
-/* Only a worker whose pipe is empty, and who has something to do, is timed. */
+/*
+ * Only a worker who has something to do, and whose pipe is empty, is timed. That more waits to be
+ * written to it says nothing: a worker that is busy does not read. One that does is not silent.
+ */
 static bool is_timed(const struct worker_handle *w)
 {
-    return w->state == WORKER_READY && w->hand_n && !w->gone && !w->slow && w->out.have &&
-           !link_waiting(&w->link);
+    return w->state == WORKER_READY && w->hand_n && !w->gone && !w->slow && w->out.have;
+}
+
+static bool has_moved(const struct worker_handle *w)
+{
+    return w->out.ready || (w->in.ready & EPOLLOUT);
 }
 
 void tm_recovery_time(struct recovery *r)
@@ -214,7 +222,7 @@ void tm_recovery_time(struct recovery *r)
         passed = TURN_NS;
     for (uint32_t i = 0; i < r->pool->plan->workers; i++) {
         struct worker_handle *w = &r->pool->workers[i];
-        w->silent = is_timed(w) && !w->out.ready ? w->silent + passed : 0;
+        w->silent = is_timed(w) && !has_moved(w) ? w->silent + passed : 0;
         if (w->silent >= limit + patience(w)) {
             w->slow = true;
             tm_process_kill(&w->process);
