@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -140,19 +141,29 @@ int tm_source_check(struct source *s, err *e)
     return TIDEMILL_OK;
 }
 
+/*
+ * A FIFO is opened without waiting for its writer: the loop has more to do than to wait. Such a
+ * descriptor is ours and does not block, so it is used as it is.
+ */
+static int open_path(struct source *s, const char *path, err *e)
+{
+    struct stat st;
+    s->fifo = stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (s->fifo ? O_NONBLOCK : 0));
+    if (fd < 0)
+        return tm_err_errno(e, TIDEMILL_E_INPUT, errno, "cannot open it");
+    if (!s->fifo)
+        return tm_fdio_own(&s->io, fd, O_RDONLY, e);
+    s->io = (struct fdio){fd, true, FDIO_REOPENED};
+    return TIDEMILL_OK;
+}
+
 static int open_descriptor(struct source *s, const struct input *input, err *e)
 {
     err why;
-    int status, fd = input->fd;
-    if (input->kind == INPUT_PATH) {
-        /* O_NONBLOCK would make a FIFO without a writer look empty; opening one waits, as cat does. */
-        fd = open(input->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        if (fd < 0)
-            return cannot_read(input->name, errno, e);
-        status = tm_fdio_own(&s->io, fd, O_RDONLY, &why);
-    } else {
-        status = tm_fdio_open(&s->io, fd, O_RDONLY, &why);
-    }
+    s->fifo = false;
+    int status = input->kind == INPUT_PATH ? open_path(s, input->path, &why)
+                                           : tm_fdio_open(&s->io, input->fd, O_RDONLY, &why);
     if (status != TIDEMILL_OK)
         return cannot_read(input->name, why.system_errno, e);
     s->watch = (struct watch){.fd = s->io.fd};
@@ -180,6 +191,16 @@ const struct input *tm_source_input(const struct source *s)
     return &s->inputs[s->next - 1];
 }
 
+/*
+ * Nothing was there to read. Has every writer gone, or has none come yet? Linux reports no POLLHUP
+ * to a reader that came before the first writer.
+ */
+static bool is_over(int fifo)
+{
+    struct pollfd p = {fifo, POLLIN, 0};
+    return poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) && !(p.revents & POLLIN);
+}
+
 static enum source_read read_descriptor(struct source *s, char *p, size_t size, size_t *got, err *e)
 {
     ssize_t n = tm_fdio_read(&s->io, p, size);
@@ -189,6 +210,8 @@ static enum source_read read_descriptor(struct source *s, char *p, size_t size, 
         cannot_read(tm_source_input(s)->name, errno, e);
         return SOURCE_FAILED;
     }
+    if (n == 0 && s->fifo && !is_over(s->io.fd))
+        return SOURCE_BLOCKED;
     *got = (size_t)n;
     return n ? SOURCE_BYTES : SOURCE_END;
 }

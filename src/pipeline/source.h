@@ -28,6 +28,7 @@ struct source {
     size_t next; /* the input that is opened next */
     bool open;   /* inputs[next - 1] is being read */
     struct fdio io;
+    bool fifo; /* io is a FIFO that was opened by its path */
     struct watch watch;
     struct buf pushed; /* what the host pushed and nobody has read */
     bool push_ended;
