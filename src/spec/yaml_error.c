@@ -99,11 +99,12 @@ static const struct row *find_row(const yaml_parser_t *parser)
 }
 
 /* What the place looks like, where no row knows better; "" for nothing. */
-static void look(const struct job_text *t, const yaml_parser_t *parser, size_t offset, char *hint,
-                 size_t size)
+static void look(const struct job_text *t, const yaml_parser_t *parser, const struct row *row,
+                 size_t offset, char *hint, size_t size)
 {
     struct slice text = t->bytes;
-    char mark = value_start(text, offset);
+    /* In {path: *.csv} the value is not the first thing after `key: `; the text names the byte. */
+    char mark = row && *row->text == '\'' ? row->text[1] : value_start(text, offset);
     uint64_t line = tm_place(t, parser->context_mark.index).line;
     bool flow = begins(parser->context, "while parsing a flow ");
     *hint = '\0';
@@ -135,7 +136,7 @@ void tm_yaml_explain(const struct job_text *t, const yaml_parser_t *parser)
         snprintf(text, sizeof text, "'%c' cannot begin a bare value", here);
     else
         snprintf(text, sizeof text, "not YAML: %s", parser->problem ? parser->problem : "unknown");
-    look(t, parser, offset, seen, sizeof seen);
+    look(t, parser, row, offset, seen, sizeof seen);
     const char *hint = row && row->hint ? row->hint : stray ? "quote the value" : seen;
     tm_problem_at(t, at, "%s%s%s%s", text, *hint ? " (" : "", hint, *hint ? ")" : "");
 }

@@ -126,6 +126,8 @@ static void syntax(void **state)
     static const struct row rows[] = {
         {SLICE("a: *.csv\n"),
          "j:1:5: '*' cannot begin a bare value (quote a value that begins with '*')"},
+        {SLICE("a: {b: *.csv}\n"),
+         "j:1:9: '*' cannot begin a bare value (quote a value that begins with '*')"},
         {SLICE("a: {b}.csv\n"),
          "j:1:7: expected a key at this indentation (quote a value that begins with '{')"},
         {SLICE("a:\n  - [b].csv\n"), "j:2:8: expected another '- ' item at this indentation (quote "
