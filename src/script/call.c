@@ -40,11 +40,12 @@ static void lj_emit_table(lua_State *L, int index)
     lj_emit_node(L, tm_lj_to_object(L, index, &t, &path, record));
 }
 
-static _Noreturn void lj_refuse(lua_State *L, int index, const char *what)
+static _Noreturn void lj_refuse(lua_State *L, int index, const char *what, bool sequence)
 {
     const char *type = lua_islightuserdata(L, index) ? "null" : luaL_typename(L, index);
-    tm_lj_fail(L, "%s %s%s: a record, true, nil or a sequence of records is expected", what,
-               lua_isnil(L, index) || lua_islightuserdata(L, index) ? "" : "a ", type);
+    tm_lj_fail(L, "%s %s%s: a record%s is expected", what,
+               lua_isnil(L, index) || lua_islightuserdata(L, index) ? "" : "a ", type,
+               sequence ? ", true, nil or a sequence of records" : " or true");
 }
 
 static void lj_emit_value(lua_State *L, int index, const char *what, bool sequence);
@@ -91,7 +92,7 @@ static void lj_emit_value(lua_State *L, int index, const char *what, bool sequen
     } else if (type == LUA_TBOOLEAN && lua_toboolean(L, index)) {
         lj_emit_node(L, current_record(&script_of(L)->call));
     } else {
-        lj_refuse(L, index, what);
+        lj_refuse(L, index, what, sequence);
     }
 }
 

@@ -46,18 +46,25 @@ static int memory_error(struct script *s, const char *prefix, err *e)
 
 /* ---- errors ---- */
 
-/* "double.lua:2: " of the Lua function that is running, or of the script's function. */
-static void lj_push_place(lua_State *L)
+/* "double.lua:2: " of the Lua function that is running; false when none is. */
+static bool lj_push_running(lua_State *L)
 {
     lua_Debug ar;
     for (int level = 0; lua_getstack(L, level, &ar); level++) {
         lua_getinfo(L, "Sl", &ar);
         if (ar.currentline > 0) {
             lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
-            return;
+            return true;
         }
     }
-    lua_pushstring(L, script_of(L)->place);
+    return false;
+}
+
+/* The same, or where the script's function begins. */
+static void lj_push_place(lua_State *L)
+{
+    if (!lj_push_running(L))
+        lua_pushstring(L, script_of(L)->place);
 }
 
 _Noreturn static void lj_throw(lua_State *L)
@@ -124,13 +131,46 @@ void tm_lj_push_scratch(lua_State *L)
 }
 
 /*
- * Runs where an error was raised, still protected: makes a text of whatever was thrown. The text
- * has its position already, as Lua's error() and our tm_lj_fail() put it there.
+ * Whether the function that raised is one of C to which Lua gives no position: table.sort comparing
+ * what cannot be compared, assert with a message. What error() was told is as the script wants it.
+ */
+static bool lacks_place(lua_State *L)
+{
+    lua_Debug ar;
+    if (slice_is(lua_slice(L, 1), MEMORY_TEXT) || !lua_getstack(L, 1, &ar))
+        return false;
+    lua_getinfo(L, "Sf", &ar);
+    lua_getglobal(L, "error");
+    bool lacks = *ar.what == 'C' && !lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return lacks;
+}
+
+/* Put the place of the running Lua function before the text at 1, unless it is there. */
+static void lj_add_place(lua_State *L)
+{
+    if (!lj_push_running(L))
+        return;
+    struct slice text = lua_slice(L, 1), place = lua_slice(L, 2);
+    if (text.n >= place.n && memcmp(text.p, place.p, place.n) == 0) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushvalue(L, 1);
+    lua_concat(L, 2);
+}
+
+/*
+ * Runs where an error was raised, still protected: makes a text of whatever was thrown. Most have
+ * their position already, as Lua's error() and our tm_lj_fail() put it there.
  */
 static int lj_message(lua_State *L)
 {
-    if (lua_type(L, 1) == LUA_TSTRING)
+    if (lua_type(L, 1) == LUA_TSTRING) {
+        if (lacks_place(L))
+            lj_add_place(L);
         return 1;
+    }
     if (lua_type(L, 1) == LUA_TNUMBER || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL) {
         luaL_tolstring(L, 1, NULL);
         return 1;

@@ -135,8 +135,9 @@ static struct slice lj_positional_name(lua_State *L, const struct node *n, int k
     int whole;
     lua_Integer i = lua_tointegerx(L, key, &whole);
     if (!n->positional && (!n->columns || !n->columns->positional))
-        tm_lj_fail(L, "fields have names here, not numbers: there is no [%s]",
-                   luaL_tolstring(L, key, NULL));
+        tm_lj_fail(L, "fields have names here, not numbers: there is no [%s]%s",
+                   luaL_tolstring(L, key, NULL),
+                   n->count ? "" : " (tidemill.array{} is an empty array, {} an empty object)");
     if (!whole || i < 1)
         tm_lj_fail(L, "fields are numbered from 1: there is no [%s]", luaL_tolstring(L, key, NULL));
     return (struct slice){text, tm_number_print_int(text, i)};
