@@ -5,6 +5,7 @@
  */
 #include "run.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -119,11 +120,23 @@ static int find_formats(struct tidemill_run *run, const struct format **output, 
     return TIDEMILL_OK;
 }
 
-/* Writing a file that is read is a mistake, even though the old one would survive it. */
+/* Which file is at a sink's end, if it is one. (A descriptor that is not for writing says so later.) */
+static bool sink_file(const struct sink *sink, struct stat *out)
+{
+    bool writes = sink->kind == SINK_STREAM &&
+                  (fcntl(sink->io.fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+    int got = sink->path ? stat(sink->path, out) : writes ? fstat(sink->io.fd, out) : -1;
+    return got == 0 && S_ISREG(out->st_mode);
+}
+
+/*
+ * Writing a file that is read is a mistake, even though the old one would survive it. One that is
+ * appended to would never end.
+ */
 static int not_input(const struct tidemill_run *run, const struct sink *sink, err *e)
 {
     struct stat out, in;
-    if (!sink->path || stat(sink->path, &out) < 0 || !S_ISREG(out.st_mode))
+    if (!sink_file(sink, &out))
         return TIDEMILL_OK;
     for (size_t i = 0; i < run->source.n; i++) {
         const struct input *input = &run->source.inputs[i];
@@ -416,7 +429,7 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
     bool feed = run->phase == RUN_GOING && !sink_full(&run->out);
     if (status == TIDEMILL_OK && feed)
         status = tm_dispatcher_feed(&run->dispatcher, &more, e);
-    if (!run->output.begun && run->splitter.first_columns) {
+    if (!run->output.begun && run->splitter.leading) {
         run->output.dialect.crlf = run->splitter.first_columns->crlf;
         run->output.dialect.like = run->splitter.first_columns;
     }

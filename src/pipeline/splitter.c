@@ -339,8 +339,8 @@ static const struct slice *copy_cells(struct arena *arena, uint32_t n, const str
 }
 
 /*
- * The first header outlives its file: it heads an output without rows, and lends its quotes to one
- * with rows.
+ * The first header outlives its file: it heads an output without rows, and lends its quotes and line
+ * end to one with rows, unless records came before it: how far we have read is no matter of theirs.
  */
 static int keep_first_columns(struct splitter *s, const struct columns *columns, err *e)
 {
@@ -360,6 +360,7 @@ static int keep_first_columns(struct splitter *s, const struct columns *columns,
     if (!copy->names || (columns->raw && !copy->raw))
         return tm_err_memory(e, "a header");
     s->first_columns = copy;
+    s->leading = s->next_record == 1;
     return TIDEMILL_OK;
 }
 

@@ -27,6 +27,7 @@ struct splitter {
     struct input_file *file; /* the open one */
     uint32_t files;
     struct columns *first_columns; /* of the first file that had any: in first_arena */
+    bool leading;                  /* no record comes before them */
     struct arena first_arena;
 
     struct block *block;
