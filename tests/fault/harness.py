@@ -6,6 +6,7 @@ the event itself, and a deadline only turns a hang into a failure.
 
 import atexit
 import contextlib
+import faulthandler
 import fcntl
 import os
 import shutil
@@ -160,6 +161,68 @@ def pss(pid):
     return 0
 
 
+def poison():
+    """Lua that loads the C module of poison.c, which does harm."""
+    folder = os.path.realpath(os.path.join(BUILD, "tests"))
+    return 'package.cpath = "%s/?.so" local poison = require "poison"\n' % folder
+
+
+class Meeting:
+    """A place in a script to which one worker comes, once, and stays until it dies.
+
+    Lua says here(); the first worker that does tells its pid and waits. The others pass, and those
+    that do the work again.
+    """
+
+    def __init__(self, name):
+        self.folder = path(name)
+        os.mkdir(self.folder)
+        for fifo in ("come", "go"):
+            os.mkfifo(os.path.join(self.folder, fifo))
+        self.come = os.open(os.path.join(self.folder, "come"), os.O_RDONLY | os.O_NONBLOCK)
+
+    def lua(self):
+        return """
+local function here()
+  if not os.rename("%(0)s/open", "%(0)s/taken") then return end
+  local self = io.open("/proc/self/stat")
+  local pid = self:read("n")
+  self:close()
+  local come = io.open("%(0)s/come", "w")
+  come:write(pid, "\\n")
+  come:close()
+  io.open("%(0)s/go"):close()
+end
+""" % {"0": self.folder}
+
+    def open(self):
+        """From now on somebody may come."""
+        with open(os.path.join(self.folder, "open"), "wb"):
+            pass
+
+    def wait(self, process):
+        """The pid of who came, while `process` goes on."""
+        text = b""
+
+        def arrived():
+            nonlocal text
+            with contextlib.suppress(BlockingIOError):
+                text += os.read(self.come, 100)
+            return text.endswith(b"\n") or process.poll() is not None
+
+        until(arrived, "a worker at the meeting")
+        assert text, "the command ended before a worker came"
+        return int(text)
+
+    def release(self):
+        """Let who came go on."""
+        os.close(os.open(os.path.join(self.folder, "go"), os.O_WRONLY))
+
+    def close(self):
+        os.close(self.come)
+        shutil.rmtree(self.folder)
+
+
 def shim():
     """The library that makes system calls fail, built; LD_PRELOAD it."""
     library = path("shim.so")
@@ -183,4 +246,5 @@ def kill(pid, number=signal.SIGKILL):
 
 
 def main():
+    faulthandler.dump_traceback_later(4 * DEADLINE, exit=True)
     unittest.main(module="__main__", argv=[sys.argv[0], *sys.argv[1:]], verbosity=1)

@@ -1,0 +1,102 @@
+/*
+ * A Lua C module that does harm, for tests alone: whatever a script may load must cost no more than
+ * the record that called it. Scripts find it with
+ *
+ *   package.cpath = BUILD .. "/tests/?.so"
+ */
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB ((size_t)1 << 20)
+
+static int crash(lua_State *L)
+{
+    volatile int *volatile nowhere = NULL;
+    (void)L;
+    *nowhere = 1;
+    return 0;
+}
+
+/* All the memory that there is, in pieces of a MiB that are used and kept; then an error. */
+static int eat(lua_State *L)
+{
+    for (char *p; (p = malloc(MIB)) != NULL;)
+        memset(p, 1, MIB);
+    return luaL_error(L, "nothing is left to eat");
+}
+
+/* As a library does that takes no failure for an answer. */
+static int eat_and_abort(lua_State *L)
+{
+    (void)L;
+    for (char *p; (p = malloc(MIB)) != NULL;)
+        memset(p, 1, MIB);
+    abort();
+}
+
+static int spin(lua_State *L)
+{
+    (void)L;
+    for (volatile int going = 1; going;)
+        ;
+    return 0;
+}
+
+/* sleep(SECONDS), whatever signal comes. */
+static int sleep_on(lua_State *L)
+{
+    double seconds = luaL_checknumber(L, 1);
+    struct timespec left = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    while (nanosleep(&left, &left) < 0)
+        ;
+    return 0;
+}
+
+/* burn(MICROSECONDS): so much work. */
+static int burn(lua_State *L)
+{
+    struct timespec now;
+    lua_Integer end;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    end = (lua_Integer)now.tv_sec * 1000000000 + now.tv_nsec + luaL_checkinteger(L, 1) * 1000;
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((lua_Integer)now.tv_sec * 1000000000 + now.tv_nsec < end);
+    return 0;
+}
+
+static void leave(int number)
+{
+    (void)number;
+    _exit(3);
+}
+
+/* Exit with status 3 at the signal SIGUSR1, wherever the process is. */
+static int exit_on_signal(lua_State *L)
+{
+    struct sigaction action = {.sa_handler = leave};
+    sigaction(SIGUSR1, &action, NULL);
+    (void)L;
+    return 0;
+}
+
+int luaopen_poison(lua_State *L);
+int luaopen_poison(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"crash", crash},
+        {"eat", eat},
+        {"spin", spin},
+        {"eat_and_abort", eat_and_abort},
+        {"sleep", sleep_on},
+        {"burn", burn},
+        {"exit_on_signal", exit_on_signal},
+        {NULL, NULL},
+    };
+    luaL_newlib(L, functions);
+    return 1;
+}
