@@ -116,7 +116,7 @@ static void test_file(void **state)
         tm_protocol_put_file(&b, 7, SLICE("in.csv"), SLICE("csv"), from);
         assert_true(get_file(&b, b.n - FRAME_HEADER, &arena, &to));
         assert_int_equal(to == NULL, from == NULL);
-        if (from) {
+        if (from && to) {
             assert_int_equal(to->n, from->n);
             assert_int_equal(to->cells, from->cells);
             assert_int_equal(to->positional, from->positional);
@@ -128,7 +128,7 @@ static void test_file(void **state)
             if (from->skipped)
                 assert_memory_equal(to->skipped, from->skipped, from->cells);
         }
-        for (uint32_t k = 0; from && k < from->n; k++)
+        for (uint32_t k = 0; from && to && k < from->n; k++)
             assert_true(slice_eq(to->names[k], from->names[k]));
         for (size_t n = 0; n < b.n - FRAME_HEADER; n++)
             assert_false(get_file(&b, n, &arena, &to));

@@ -45,11 +45,11 @@ static void files_are(const char *wanted)
 {
     struct dirent **entries;
     char seen[1024] = "";
+    size_t used = 0;
     int n = scandir(".", &entries, NULL, alphasort);
     for (int i = 0; i < n; i++) {
         if (strcmp(entries[i]->d_name, ".") != 0 && strcmp(entries[i]->d_name, "..") != 0) {
-            strcat(seen, entries[i]->d_name);
-            strcat(seen, " ");
+            used += (size_t)snprintf(seen + used, sizeof seen - used, "%s ", entries[i]->d_name);
         }
         free(entries[i]);
     }

@@ -1,6 +1,6 @@
 /*
- * The splitter: whatever the input's pieces and the chunks' size, chunks hold the same records, with
- * the same numbers, lines and offsets; batches stay together; what is broken has its place.
+ * The splitter: whatever the input's pieces and the chunks' size, chunks hold the same records,
+ * with the same numbers, lines and offsets; batches stay together; what is broken has its place.
  */
 #include <setjmp.h>
 #include <stdarg.h>
