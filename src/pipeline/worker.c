@@ -435,6 +435,15 @@ static void limit_memory(const struct spec *spec)
     fclose(f);
 }
 
+static bool is_text(const void *types, struct slice field)
+{
+    const struct spec_types *t = types;
+    for (size_t i = 0; i < t->n; i++)
+        if (slice_is(field, t->names[i]))
+            return t->text[i];
+    return t->all_text;
+}
+
 static void make_script(struct worker *w, const struct protocol_job *job)
 {
     const struct spec_values *v = &w->spec.values;
@@ -452,6 +461,8 @@ static void make_script(struct worker *w, const struct protocol_job *job)
         .memory = v->limits.memory == SPEC_UNLIMITED ? 0 : (size_t)v->limits.memory,
         .functions = w->functions,
         .functions_n = w->functions_n,
+        .is_text = is_text,
+        .types = &v->input.types,
     };
     struct script_host host = {w, on_emit, on_log};
     err why = {0};

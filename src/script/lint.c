@@ -216,6 +216,8 @@ static void warn(const struct script_config *c, const struct script_host *host,
                  const struct token *field, const struct token *sign, const struct token *literal)
 {
     char text[512];
+    if (c->is_text && c->is_text(c->types, field->text))
+        return;
     int n = snprintf(text, sizeof text,
                      "%s:%u: the comparison of field '%.*s' with \"%.*s\" is always %s where the "
                      "cell reads as a number: compare with %.*s, or set input.types",

@@ -37,6 +37,9 @@ struct script_config {
     size_t memory;    /* cap of the Lua state in bytes, 0: none */
     const struct script_function *functions;
     size_t functions_n;
+    /* For the warnings of a check: does this field always read as text? NULL: none does. */
+    bool (*is_text)(const void *types, struct slice field);
+    const void *types;
 };
 
 struct script_host {
