@@ -357,11 +357,19 @@ int tm_pool_end(struct pool *p, tm_pool_log *log, void *context, err *e)
     struct sigpipe_guard guard;
     int result = TIDEMILL_OK, ignored;
     tm_sigpipe_enter(&guard);
-    /* All are told first, so that teardowns run side by side. */
-    for (uint32_t i = 0; i < p->plan->workers; i++)
-        if (p->workers[i].state == WORKER_STARTING || p->workers[i].state == WORKER_READY)
-            if (tm_pool_send_end(&p->workers[i], e) == TIDEMILL_OK)
-                tm_link_flush(&p->workers[i].link, p->workers[i].process.in);
+    /* All are told first, so that teardowns run side by side. Who cannot be told would wait for ever. */
+    for (uint32_t i = 0; i < p->plan->workers; i++) {
+        struct worker_handle *w = &p->workers[i];
+        if (w->state != WORKER_STARTING && w->state != WORKER_READY)
+            continue;
+        int status = tm_pool_send_end(w, result == TIDEMILL_OK ? e : NULL);
+        if (status == TIDEMILL_OK)
+            tm_link_flush(&w->link, w->process.in);
+        else
+            tm_process_kill(&w->process);
+        if (result == TIDEMILL_OK)
+            result = status;
+    }
     for (uint32_t i = 0; i < p->plan->workers; i++) {
         struct worker_handle *w = &p->workers[i];
         if (w->state == WORKER_NONE)
