@@ -261,6 +261,14 @@ void tm_process_kill(struct process *p)
         kill(p->pid, SIGKILL);
 }
 
+void tm_process_signal(const struct process *p, int number)
+{
+    if (p->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, p->pidfd, number, NULL, 0);
+    else if (p->pid > 0)
+        kill(p->pid, number);
+}
+
 /* waitid on the pidfd cannot meet another process of the same number. */
 static int wait_pidfd(int pidfd)
 {
@@ -297,6 +305,14 @@ void tm_process_wait(struct process *p, int *status)
     close_fd(&p->life);
     close_fd(&p->pidfd);
     tm_process_init(p);
+}
+
+bool tm_process_is_stopped(const struct process *p)
+{
+    siginfo_t info = {0};
+    idtype_t by = p->pidfd >= 0 ? P_PIDFD : P_PID;
+    id_t id = (id_t)(p->pidfd >= 0 ? p->pidfd : p->pid);
+    return p->pid > 0 && waitid(by, id, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid;
 }
 
 void tm_process_describe(int status, char *text, size_t size)

@@ -38,11 +38,17 @@ int tm_process_start(struct process *p, const struct process_config *config, err
 /* SIGKILL, if it is still there, to it and to what it has started in its process group. */
 void tm_process_kill(struct process *p);
 
+/* Send it a signal that it listens to. */
+void tm_process_signal(const struct process *p, int number);
+
 /*
  * Wait until it is gone and close everything. *status is as waitpid gives it, -1 when somebody
  * else has reaped it. Blocks until the process ends: kill it first, or know that it is ending.
  */
 void tm_process_wait(struct process *p, int *status);
+
+/* Has somebody stopped it (SIGSTOP)? */
+bool tm_process_is_stopped(const struct process *p);
 
 /* How it ended, in words: "was killed by signal 9 (Killed)", "exited with status 3". */
 void tm_process_describe(int status, char *text, size_t size);

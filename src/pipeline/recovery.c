@@ -124,6 +124,16 @@ static int restart(struct recovery *r, struct worker_handle *w, err *e)
     return status == TIDEMILL_OK ? tm_pool_send(w, r->merger->output, e) : status;
 }
 
+void tm_recovery_stop(struct recovery *r)
+{
+    r->stopping = true;
+    for (uint32_t i = 0; i < r->pool->plan->workers; i++) {
+        const struct worker_handle *w = &r->pool->workers[i];
+        if (w->hand_n && (w->state == WORKER_STARTING || w->state == WORKER_READY))
+            tm_process_signal(&w->process, WATCHDOG_STOP_SIGNAL);
+    }
+}
+
 int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *garbage, err *e)
 {
     char how[128];
@@ -139,6 +149,9 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
     tm_pool_stop(r->pool, w, r->loop, &wait_status);
     tm_process_describe(wait_status, how, sizeof how);
     r->merger->stats.deaths++;
+    /* Its chunk is not finished, and nothing that comes after it counts. */
+    if (r->stopping && c)
+        return tm_err_set(e, TIDEMILL_E_STOPPED, RECOVERY_STOPPED);
     if (state == WORKER_ENDING)
         return died_ending(r, w, wait_status, how, e);
     if (starting)
@@ -203,12 +216,27 @@ static int64_t patience(const struct worker_handle *w)
  */
 static bool is_timed(const struct worker_handle *w)
 {
-    return w->state == WORKER_READY && w->hand_n && !w->gone && !w->slow && w->out.have;
+    bool owes = w->state == WORKER_READY ? w->hand_n > 0
+                                         : w->state == WORKER_STARTING || w->state == WORKER_ENDING;
+    return owes && !w->gone && !w->slow && w->out.have;
 }
 
 static bool has_moved(const struct worker_handle *w)
 {
     return w->out.ready || (w->in.ready & EPOLLOUT);
+}
+
+/*
+ * Setup and teardown may take their time. A process that somebody has stopped will never be done
+ * with them; its record is innocent.
+ */
+static void kill_silent(struct worker_handle *w)
+{
+    bool stopped = tm_process_is_stopped(&w->process);
+    if (w->state != WORKER_READY && !stopped)
+        return;
+    w->slow = !stopped;
+    tm_process_kill(&w->process);
 }
 
 void tm_recovery_time(struct recovery *r)
@@ -223,10 +251,10 @@ void tm_recovery_time(struct recovery *r)
     for (uint32_t i = 0; i < r->pool->plan->workers; i++) {
         struct worker_handle *w = &r->pool->workers[i];
         w->silent = is_timed(w) && !has_moved(w) ? w->silent + passed : 0;
-        if (w->silent >= limit + patience(w)) {
-            w->slow = true;
-            tm_process_kill(&w->process);
-        }
+        if (w->silent < limit + patience(w))
+            continue;
+        w->silent = 0;
+        kill_silent(w);
     }
 }
 
@@ -238,7 +266,7 @@ int64_t tm_recovery_deadline(const struct recovery *r)
         int64_t left = limit + patience(w) - w->silent;
         if (left > TURN_NS)
             left = TURN_NS;
-        if (w->state == WORKER_READY && w->hand_n && !w->slow && (!least || left < least))
+        if (is_timed(w) && (!least || left < least))
             least = left;
     }
     return least ? clock_now() + least : 0;

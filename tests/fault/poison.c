@@ -4,6 +4,7 @@
  *
  *   package.cpath = BUILD .. "/tests/?.so"
  */
+#define _GNU_SOURCE
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -1,0 +1,244 @@
+#!/usr/bin/env -S python3 -B
+"""The kill matrix: a worker is ended in each of the ways below while it is in each of the states
+below. The run ends, and all that it gives is what an undisturbed run with one worker gives.
+
+States are waited for, not slept for: see harness.Meeting. TIDEMILL_LONG=1 plays every combination.
+"""
+
+import concurrent.futures
+import json
+import os
+import random
+import select
+import signal
+import struct
+import subprocess
+import threading
+import unittest
+
+import harness
+
+os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0"
+
+RECORDS, AT = 400, 150
+STATES = ("starting", "setup", "idle", "chunk", "frames", "full", "ending")
+WAYS = ("kill", "segv", "stop", "exit", "garbage", "half")
+WORKERS = (1, 2, 8)
+FORMATS = (("csv", "csv"), ("jsonl", "jsonl"), ("jsonl", "table"))
+ISOLATIONS = ("fork", "exec")
+AT_ONCE = 4  # mostly they wait
+
+# The places named in STATES; rows() writes more than a pipe and the command take.
+SCRIPT = """
+%(prelude)s
+poison.exit_on_signal()
+local function rows(r)
+  r.t = ("x"):rep(4000)
+  for i = 1, 1100 do tidemill.emit(r) end
+  return nil
+end
+%(starting)s
+return {
+  setup = function() %(setup)s end,
+  record = function(r, ctx)
+    local i = ctx.index
+    if i == %(at)d then print("half way") %(idle)s end
+    if %(frames)s and i == %(at)d - 1 then r.t = ("y"):rep(300000) return r end
+    if i == %(at)d then %(chunk)s end
+    if %(full)s and (i == %(at)d or i == %(at)d + 1) then return rows(r) end
+    if i %% 10 == 3 then error("no") end
+    if i %% 10 == 4 then return nil end
+    return r, i %% 3 == 0 and r or nil
+  end,
+  teardown = function() %(ending)s end,
+}
+"""
+
+
+def script_for(state, lua):
+    here = {name: "" for name in STATES}
+    if state in ("starting", "setup", "ending"):
+        here[state] = "here()"
+    elif state != "idle":
+        here["chunk"] = "here()"
+    here.update(frames=str(state == "frames").lower(), full=str(state == "full").lower(), at=AT)
+    return SCRIPT % {"prelude": harness.poison() + lua, **here}
+
+
+def make_input(source):
+    if source == "csv":
+        lines = [b"n,t\n"] + [b'%d,"text ""%d"""\n' % (i, i) for i in range(RECORDS)]
+    else:
+        lines = [b'{"n":%d,"t":"text %d"}\n' % (i, i) for i in range(RECORDS)]
+    half = AT + (source == "csv")
+    return b"".join(lines[:half]), b"".join(lines[half:])
+
+
+INPUT = {source: make_input(source) for source, _ in FORMATS}
+
+
+class Collector(threading.Thread):
+    def __init__(self, pipe):
+        super().__init__(daemon=True)
+        self.pipe, self.data = pipe, b""
+        self.start()
+
+    def run(self):
+        while part := os.read(self.pipe.fileno(), 1 << 20):
+            self.data += part
+
+
+def full_pipe(pid):
+    """Sleeps this worker because its result pipe is full?"""
+    if harness.status_of(pid).get("State", "Z")[0] != "S":
+        return False
+    fd = os.open("/proc/%d/fd/4" % pid, os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        return not select.select([], [fd], [], 0)[1]
+    finally:
+        os.close(fd)
+
+
+def say(pid, data):
+    """In the name of this worker, to its parent."""
+    with open("/proc/%d/fd/4" % pid, "wb", 0) as pipe:
+        pipe.write(data)
+
+
+def do(way, pid):
+    if way == "garbage":
+        say(pid, b"no frame " * 1000)
+    elif way == "half":
+        say(pid, struct.pack("<IB3x", 500, 11) + b"\xff" * 100)
+        harness.kill(pid)
+    else:
+        harness.kill(pid, {"kill": signal.SIGKILL, "segv": signal.SIGSEGV, "stop": signal.SIGSTOP,
+                           "exit": signal.SIGUSR1}[way])
+
+
+class Play:
+    """One run; `way` None: nothing happens to it."""
+
+    def __init__(self, number, state, way, formats, workers, isolation):
+        self.name = "%s, %s, %s to %s, %d workers, %s" % (state, way, *formats, workers, isolation)
+        self.number, self.state, self.way = number, state, way
+        self.formats, self.workers, self.isolation = formats, workers, isolation
+
+    def command(self, meeting):
+        # All scripts have one name, which messages tell.
+        folder = os.path.join(meeting.folder, "job")
+        os.mkdir(folder)
+        with open(os.path.join(folder, "s.lua"), "w") as file:
+            file.write(script_for(self.state, meeting.lua()))
+        self.stats = os.path.join(folder, "stats.json")
+        with open(os.path.join(folder, "job.yaml"), "w") as file:
+            file.write("transform: {script: s.lua}\n")
+        return [harness.TIDEMILL, "run", os.path.join(folder, "job.yaml"), "-q", "-i", self.formats[0],
+                "-t", self.formats[1], "--stats", self.stats,
+                *harness.settings(workers=self.workers, chunk="600B", isolation=self.isolation, errors__policy="skip",
+                                  limits__record_time="1s" if self.way == "stop" else None)]
+
+    def reach(self, process, meeting, errors):
+        """Wait for the state; gives a worker that is in it."""
+        if self.state == "idle":
+            harness.until(lambda: b"half way" in errors.data or process.poll() is not None, "half of the records")
+            return random.choice(harness.children(process.pid))
+        worker = meeting.wait(process)
+        if self.state == "full":
+            meeting.release()
+            harness.until(lambda: full_pipe(worker), "a full pipe")
+        return worker
+
+    def disturb(self, process, meeting, errors):
+        worker = self.reach(process, meeting, errors)
+        others = harness.children(process.pid) if self.workers == 8 and self.way == "kill" else []
+        for pid in [worker] + others:
+            do(self.way, pid)
+
+    def feed(self, process, disturbed):
+        first, second = INPUT[self.formats[0]]
+        process.stdin.write(first)
+        process.stdin.flush()
+        if self.state == "idle":
+            disturbed.wait()
+        process.stdin.write(second)
+        process.stdin.close()
+
+    def run(self):
+        meeting = harness.Meeting("meeting-%d" % self.number)
+        with harness.started(self.command(meeting), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE) as process:
+            errors, disturbed = Collector(process.stderr), threading.Event()
+            output = Collector(process.stdout) if self.state != "full" or not self.way else None
+            if self.way:
+                meeting.open()
+            feeder = threading.Thread(target=self.feed, args=(process, disturbed), daemon=True)
+            feeder.start()
+            try:
+                if self.way:
+                    self.disturb(process, meeting, errors)
+            finally:
+                disturbed.set()
+            output = output or Collector(process.stdout)
+            for thread in (feeder, output, errors):
+                thread.join(harness.DEADLINE)
+                assert not thread.is_alive(), self.name + ": it hangs"
+            status = process.wait(harness.DEADLINE)
+        with open(self.stats, "rb") as file:
+            counts = json.load(file)
+        self.deaths = counts["deaths"]
+        for name in ("seconds", "workers", "deaths"):
+            del counts[name]
+        text = errors.data.replace(meeting.folder.encode(), b"DIR")
+        meeting.close()
+        return {"output": output.data, "messages": text.splitlines(), "exit": status, "counts": counts}
+
+
+def plays():
+    """All of them, or each state and way with each number of workers."""
+    rng = random.Random(5)
+    number = 0
+    for state in STATES:
+        for way in WAYS:
+            # What is written between another's two writes cannot be told from the other's.
+            if state == "full" and way == "garbage":
+                continue
+            for workers in WORKERS:
+                every = [(f, i) for f in FORMATS for i in ISOLATIONS]
+                for formats, isolation in every if harness.LONG else [rng.choice(every)]:
+                    number += 1
+                    yield Play(number, state, way, formats, workers, isolation)
+
+
+class KillMatrix(unittest.TestCase):
+    maxDiff = 2000
+
+    def check(self, play, seen, wanted):
+        self.assertGreater(play.deaths, 0, play.name)
+        if play.way == "exit" and play.state in ("starting", "setup", "ending"):
+            # The script's own doing: one message, and an end.
+            self.assertEqual(seen["exit"], 1, play.name)
+            self.assertIn(b"exited with status 3", seen["messages"][-1])
+            return
+        if play.state == "ending":
+            warning = seen["messages"].pop()
+            self.assertRegex(warning, b"^tidemill: warning: worker [1-8] was killed by signal [0-9]+ .*in its teardown$")
+        for part in wanted:
+            if part != "output" or len(seen[part]) < 20000:
+                self.assertEqual(seen[part], wanted[part], "%s: %s differs" % (play.name, part))
+            self.assertTrue(seen[part] == wanted[part], "%s: %s differs" % (play.name, part))
+
+    def test_all(self):
+        states = [(state, formats) for state in STATES for formats in FORMATS]
+        serial = [Play(10000 + i, state, None, formats, 1, "fork") for i, (state, formats) in enumerate(states)]
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            wanted = dict(zip(states, pool.map(Play.run, serial)))
+            for state in wanted:
+                self.assertEqual(wanted[state]["exit"], 0, wanted[state]["messages"])
+            todo = list(plays())
+            for play, seen in zip(todo, pool.map(Play.run, todo)):
+                self.check(play, seen, wanted[play.state, play.formats])
+
+
+if __name__ == "__main__":
+    harness.main()
