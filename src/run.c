@@ -40,7 +40,8 @@ static void dismiss_workers(struct tidemill_run *run)
     int ignored;
     for (uint32_t i = 0; i < run->plan->workers; i++) {
         struct worker_handle *w = &run->pool->workers[i];
-        if (w->hand_n || link_waiting(&w->link) || w->gone || run->pool == &run->own)
+        if (w->hand_n || link_waiting(&w->link) || w->gone || run->stopping ||
+            run->pool == &run->own)
             tm_pool_stop(run->pool, w, &run->loop, &ignored);
         w->hand_n = 0;
     }
@@ -301,8 +302,8 @@ static bool workers_ended(const struct tidemill_run *run)
 /* Every record is committed. */
 static int all_committed(struct tidemill_run *run, err *e)
 {
-    if (run->stopping)
-        return tm_err_set(e, TIDEMILL_E_STOPPED, "stopped before the input was read to its end");
+    if (run->stopping && !run->splitter.ended)
+        return tm_err_set(e, TIDEMILL_E_STOPPED, RECOVERY_STOPPED);
     int status = tm_output_end(&run->output, run->splitter.first_columns, e);
     run->phase = run->pool == &run->own ? RUN_TEARDOWN : RUN_FLUSHING;
     for (uint32_t i = 0; i < run->plan->workers && run->phase == RUN_TEARDOWN; i++) {
@@ -425,6 +426,8 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
     if (status == TIDEMILL_OK && stop_is_new(run)) {
         run->stopping = true;
         tm_splitter_stop(&run->splitter);
+        if (run->phase == RUN_GOING)
+            tm_recovery_stop(&run->recovery);
     }
     bool feed = run->phase == RUN_GOING && !sink_full(&run->out);
     if (status == TIDEMILL_OK && feed)

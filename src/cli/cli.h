@@ -90,6 +90,8 @@ int tm_job_execute(tidemill_job *job, const struct options *o, char **inputs, in
 
 /* From here on the first SIGINT or SIGTERM stops `run`, the second kills. */
 void tm_signals_watch(tidemill_run *run);
+/* The signal that came since then, or 0. */
+int tm_signals_caught(void);
 /* Back to before. Returns the signal that came, or 0. */
 int tm_signals_unwatch(void);
 /* Die of SIGPIPE, whatever was made of it before. */

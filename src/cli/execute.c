@@ -9,6 +9,9 @@
 
 #include "cli/cli.h"
 
+/* Records in hand that take longer than this after an interrupt are worth a word. */
+#define HINT_MS 1000
+
 int tm_job_configure(tidemill_job *job, const struct options *o)
 {
     int worst = EXIT_DONE;
@@ -50,10 +53,26 @@ static int add_inputs(tidemill_run *run, char **inputs, int n, tidemill_error *e
     return TIDEMILL_OK;
 }
 
+/* How long a step may wait: a terminal sees progress, and who interrupted sees why nothing ends. */
+static int step_time(const struct progress *progress, bool hint)
+{
+    return progress->on ? 100 : hint ? HINT_MS : -1;
+}
+
 static int go(tidemill_run *run, struct progress *progress, tidemill_error *error)
 {
     int status;
-    while ((status = tidemill_run_step(run, progress->on ? 100 : -1, error)) == TIDEMILL_AGAIN) {
+    double since = 0;
+    bool told = false;
+    while ((status = tidemill_run_step(run, step_time(progress, since > 0 && !told), error)) ==
+           TIDEMILL_AGAIN) {
+        if (tm_signals_caught() && since == 0)
+            since = tm_progress_seconds(progress);
+        if (since > 0 && !told && tm_progress_seconds(progress) - since >= HINT_MS / 1000.0) {
+            told = true;
+            tm_progress_hide(progress);
+            tm_say("waiting for the records in hand; the same signal once more ends at once");
+        }
         if (progress->on) {
             tidemill_stats stats;
             tidemill_run_stats(run, &stats);

@@ -59,6 +59,11 @@ void tm_signals_watch(tidemill_run *run)
     }
 }
 
+int tm_signals_caught(void)
+{
+    return caught;
+}
+
 int tm_signals_unwatch(void)
 {
     watched = NULL;

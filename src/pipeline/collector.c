@@ -35,7 +35,7 @@ static int take_answers(struct collector *c, struct worker_handle *w, err *e)
     while (tm_frame_type(&w->reader) != FRAME_RESULT) {
         enum frame_next next = tm_frame_next(&w->reader, &f);
         if (next == FRAME_BAD)
-            w->gone = true;
+            w->gone = w->garbage = true;
         if (next != FRAME_TAKEN)
             return TIDEMILL_OK;
         int status = take_answer(c, w, &f, e);
@@ -74,9 +74,12 @@ static int take_result(struct collector *c, struct worker_handle *w, bool *more,
     *more = true;
     if (tm_frame_type(&w->reader) != FRAME_RESULT) {
         *more = w->gone;
-        return w->gone ? tm_recovery_died(c->recovery, w, NULL, e) : TIDEMILL_OK;
+        const char *garbage = w->garbage ? RECOVERY_GARBAGE : NULL;
+        return w->gone ? tm_recovery_died(c->recovery, w, garbage, e) : TIDEMILL_OK;
     }
-    if (tm_frame_next(&w->reader, &f) != FRAME_TAKEN || w->hand_n == 0 || w->hand[0] != chunk)
+    /* Nobody has results of a chunk that was not handed over wholly. */
+    if (tm_frame_next(&w->reader, &f) != FRAME_TAKEN || w->hand_n == 0 || w->hand[0] != chunk ||
+        tm_link_holds(&w->link, (struct slice){chunk->p, chunk->n}))
         return tm_recovery_died(c->recovery, w, RECOVERY_GARBAGE, e);
     uint32_t before = chunk->done;
     status = tm_merger_result(c->merger, f.payload, e);

@@ -20,6 +20,16 @@ void tm_link_release(struct link *l)
     *l = (struct link){0};
 }
 
+bool tm_link_holds(const struct link *l, struct slice bytes)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        const struct segment *s = &l->segments[l->first + i];
+        if (!s->owned && (uintptr_t)s->left.p - (uintptr_t)bytes.p < bytes.n)
+            return true;
+    }
+    return false;
+}
+
 /* Room for two more segments. */
 static bool make_room(struct link *l)
 {

@@ -24,6 +24,9 @@ int tm_link_put(struct link *l, struct buf *b, struct slice borrowed, err *e);
 /* Write as much as goes. -1 with errno when the pipe is broken (or another failure). */
 int tm_link_flush(struct link *l, int fd);
 
+/* Does any of these bytes wait to be written? */
+bool tm_link_holds(const struct link *l, struct slice bytes);
+
 static inline bool link_waiting(const struct link *l)
 {
     return l->n > 0;

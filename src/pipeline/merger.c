@@ -147,9 +147,12 @@ static int fail_members(struct commit *t, const struct rows_item *item, const er
 static int write_items(struct commit *t, const struct rows_item *items, size_t n, err *e)
 {
     struct merger *m = t->m;
+    uint64_t records = 0;
+    for (size_t i = 0; i < n; i++)
+        records += (uint64_t)items[i].kept + items[i].dropped;
+    if (!count(t, records))
+        return broken(e);
     for (size_t i = 0; i < n; i++) {
-        if (!count(t, (uint64_t)items[i].kept + items[i].dropped))
-            return broken(e);
         if (items[i].rows) {
             int status = tm_output_rows(m->output, &items[i].as, e);
             if (status != TIDEMILL_OK)

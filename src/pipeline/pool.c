@@ -102,7 +102,7 @@ int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
     if (status != TIDEMILL_OK)
         return status;
     w->state = WORKER_STARTING;
-    w->told_run = w->told_columns = w->gone = w->slow = false;
+    w->told_run = w->told_columns = w->gone = w->slow = w->garbage = false;
     w->told_file = w->sent_n = w->busy_end = 0;
     w->silent = 0;
     w->began = clock_now();
@@ -282,7 +282,7 @@ int tm_pool_answer(struct worker_handle *w, const struct frame *f, err *e)
     bool expected = f->type == FRAME_FAILED ? status != TIDEMILL_OK
                                             : f->type == FRAME_DONE && w->state == WORKER_ENDING;
     if (c.bad || !expected) {
-        w->gone = true;
+        w->gone = w->garbage = true;
         return TIDEMILL_OK;
     }
     w->state = WORKER_ENDED;

@@ -39,6 +39,7 @@ struct worker_handle {
     int64_t began;           /* when it could begin the oldest chunk in hand */
     uint32_t busy, busy_end; /* records of the oldest chunk that a BUSY frame named; end 0: none */
     int64_t silent;          /* ns that it has been at a record without a word */
+    bool garbage;            /* gone because it sent what no worker sends */
     bool slow;               /* killed for that */
     bool gone;               /* its results have ended; what is in the reader may still count */
 };

@@ -19,11 +19,19 @@ struct recovery {
     struct loop *loop;
     uint32_t futile;       /* deaths in a row without a commit or a condemnation */
     uint32_t start_deaths; /* in a row, of workers that never got ready */
+    bool stopping;         /* the run is to end: workers stop after the record in hand */
     int64_t last_turn;     /* of the clock that times records; 0: it stands */
 };
 
+/* How the end of a stopped run is told. */
+#define RECOVERY_STOPPED "stopped before the input was read to its end"
+
 /* Why the parent itself ended a worker; NULL in tm_recovery_died: it died by itself. */
 #define RECOVERY_GARBAGE "sent what no worker sends"
+
+/* The run is to end: workers are asked to stop after the record in hand. Those that did not begin
+   anything are left alone. */
+void tm_recovery_stop(struct recovery *r);
 
 /*
  * A worker is gone, or must go: all its frames that count were taken. Starts a new process where it

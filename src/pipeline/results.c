@@ -7,6 +7,8 @@
 
 #define NO_ITEM SIZE_MAX
 
+#define LEFT_OUT "the rest of what this record printed is left out"
+
 void tm_results_init(struct results *r, const struct format *format, struct writer *writer,
                      const struct output_dialect *dialect, size_t call_max)
 {
@@ -169,6 +171,20 @@ static bool misfits(struct results *r, const struct node *record, const err *ref
     return true;
 }
 
+/*
+ * The size of a row as it would be without fixed columns: whether they are fixed yet is a matter of
+ * timing, and cells that they leave out or add must not make the difference.
+ */
+static int count_own(struct results *r, const struct node *record, err *e)
+{
+    buf_reset(&r->row);
+    int status = r->format->write(r->own, &r->row, record, e);
+    if (status == TIDEMILL_OK && r->row.failed)
+        status = tm_err_memory(e, "a result");
+    r->call_bytes += r->row.n;
+    return status;
+}
+
 static int row_fixed(struct results *r, const struct node *record, err *e)
 {
     err why;
@@ -182,6 +198,8 @@ static int row_fixed(struct results *r, const struct node *record, err *e)
     }
     if (status != TIDEMILL_OK && e)
         *e = why;
+    if (status == TIDEMILL_OK && r->own)
+        return count_own(r, record, e);
     r->call_bytes += r->out.n - before;
     return status;
 }
@@ -209,7 +227,7 @@ void tm_results_log(struct results *r, int level, struct slice text)
         r->log_full = true;
         r->log_at = 0;
         level = TIDEMILL_LOG_WARNING;
-        text = SLICE("the rest of what this record printed is left out (limits.result_size)");
+        text = SLICE(LEFT_OUT " (limits.result_size)");
     }
     if (r->log_at && level == TIDEMILL_LOG_SCRIPT && r->log_level == level) {
         buf_slice(&r->log, text);
@@ -229,8 +247,19 @@ void tm_results_log(struct results *r, int level, struct slice text)
  * What the call printed. It comes before rows that the parent may find not to fit: a failure is told
  * after what the record printed, whoever notices it.
  */
+/* There was no memory for what was printed: at least that is told. */
+static void leave_out_log(struct results *r)
+{
+    tm_buf_release(&r->log);
+    r->log_full = false;
+    r->log_at = 0;
+    tm_results_log(r, TIDEMILL_LOG_WARNING, SLICE(LEFT_OUT));
+}
+
 static void put_log(struct results *r)
 {
+    if (r->log.failed)
+        leave_out_log(r);
     if (r->log.n == 0 || r->log.failed)
         return;
     close_item(r);

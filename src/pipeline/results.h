@@ -15,8 +15,10 @@ struct results {
     const struct format *format;
     struct writer *writer;
     const struct output_dialect *dialect;
-    size_t call_max;  /* limits.result_size */
-    uint32_t fixed_n; /* the output's columns, once `fixed` */
+    struct writer *own; /* never told of fixed columns; NULL where rows do not lose or gain cells
+                                by them: limits.result_size is judged by a row's own layout */
+    size_t call_max;    /* limits.result_size */
+    uint32_t fixed_n;   /* the output's columns, once `fixed` */
     const struct slice *fixed_names;
     bool fixed; /* columns are fixed, or the format has none */
 

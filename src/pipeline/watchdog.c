@@ -25,6 +25,7 @@ static struct {
     sig_atomic_t seen; /* the call that the last tick saw */
     uint32_t ticks;    /* that saw it */
     volatile sig_atomic_t over;
+    volatile sig_atomic_t stop;
 } dog;
 
 static void tell_parent(void)
@@ -39,31 +40,56 @@ static void tell_parent(void)
     (void)!write(WORKER_FD_OUT, frame, sizeof frame);
 }
 
+/* The same call as at the last tick: is it over its time? */
+static void count_tick(void)
+{
+    dog.ticks++;
+    if ((uint64_t)dog.ticks * WATCHDOG_TICK_NS / (dog.end - dog.first) >= dog.limit) {
+        dog.over = 1;
+        tm_script_interrupt(dog.script);
+    }
+}
+
 static void tick(int number)
 {
     int kept = errno;
     (void)number;
     if (!dog.in_call || dog.over)
         return;
-    if (dog.seen != dog.in_call) {
+    if (dog.seen == dog.in_call) {
+        count_tick();
+    } else {
         dog.seen = dog.in_call;
         dog.ticks = 0;
         tell_parent();
-        return;
-    }
-    dog.ticks++;
-    if ((uint64_t)dog.ticks * WATCHDOG_TICK_NS >= dog.limit * (dog.end - dog.first)) {
-        dog.over = 1;
-        tm_script_interrupt(dog.script);
     }
     errno = kept;
+}
+
+static void on_stop(int number)
+{
+    (void)number;
+    dog.stop = 1;
+}
+
+bool tm_watchdog_listen(void)
+{
+    struct sigaction action = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
+    return sigaction(WATCHDOG_STOP_SIGNAL, &action, NULL) == 0;
+}
+
+bool tm_watchdog_stop_asked(void)
+{
+    return dog.stop;
 }
 
 bool tm_watchdog_start(const struct spec *spec, struct script *script)
 {
     uint64_t limit = spec->values.limits.record_time;
     struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
-    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMAX - 1};
+    /* To this thread: a module may have started others, which know nothing of records. */
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMAX - 1};
+    event._sigev_un._tid = gettid();
     struct itimerspec every = {{0, WATCHDOG_TICK_NS}, {0, WATCHDOG_TICK_NS}};
     timer_t timer;
     if (limit == SPEC_UNLIMITED)

@@ -10,6 +10,8 @@
 #ifndef TM_PIPELINE_WATCHDOG_H
 #define TM_PIPELINE_WATCHDOG_H
 
+#include <signal.h>
+
 #include "script/script.h"
 #include "spec/spec.h"
 
@@ -19,6 +21,14 @@
 
 /* Start ticking. Does nothing without limits.record_time. False: the system refused. */
 bool tm_watchdog_start(const struct spec *spec, struct script *script);
+
+/*
+ * The parent asks with this signal to stop after the record in hand. Listening begins before there
+ * is any; tm_watchdog_stop_asked() says whether it has come.
+ */
+#define WATCHDOG_STOP_SIGNAL (SIGRTMAX - 2)
+bool tm_watchdog_listen(void);
+bool tm_watchdog_stop_asked(void);
 
 /* A call begins for the records first .. end-1 of the part in hand; and it ends. */
 void tm_watchdog_enter(uint64_t sequence, uint32_t first, uint32_t end);

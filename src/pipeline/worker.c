@@ -278,6 +278,14 @@ static size_t next_record(struct worker *w, const char *p, size_t n, uint32_t *n
     return parsed.length;
 }
 
+/* The run is stopped: what is done is handed over, and nobody wants more. */
+static _Noreturn void stop_here(struct worker *w)
+{
+    if (w->results.through > w->handed)
+        flush_results(w);
+    _exit(WORKER_EXIT_STOPPED);
+}
+
 static void handle_chunk(struct worker *w, struct cursor *c)
 {
     struct protocol_chunk chunk;
@@ -299,6 +307,8 @@ static void handle_chunk(struct worker *w, struct cursor *c)
             give_up_text("the parser of the input format did not go on");
         c->p += length;
         c->n -= length;
+        if (tm_watchdog_stop_asked() && !w->batch.n)
+            stop_here(w);
     }
     call_batch(w);
     if (number != chunk.records)
@@ -344,6 +354,8 @@ static void handle_file(struct worker *w, struct cursor *c)
     w->dialect.crlf = columns && columns->crlf;
     if (w->output->verbatim)
         w->output->verbatim(w->writer, same ? w->file.reader : NULL);
+    if (w->output->verbatim && w->results.own)
+        w->output->verbatim(w->results.own, same ? w->file.reader : NULL);
 }
 
 static void fix_columns(struct worker *w, uint32_t n, const struct slice *names)
@@ -391,6 +403,8 @@ static void release_output(struct worker *w)
 {
     if (!w->writer)
         return;
+    if (w->results.own)
+        w->output->writer_free(w->results.own);
     tm_results_release(&w->results);
     w->output->writer_free(w->writer);
     w->writer = NULL;
@@ -411,6 +425,10 @@ static void handle_run(struct worker *w, struct cursor *c)
         give_up_text("out of memory for the output format");
     tm_results_init(&w->results, w->output, w->writer, &w->dialect,
                     w->spec.values.limits.result_size);
+    bool fits = w->dialect.extra == EXTRA_DROP || w->dialect.missing == MISSING_EMPTY;
+    if (w->output->has_columns && !w->dialect.columns_n && fits &&
+        !(w->results.own = w->output->writer_new(&w->dialect)))
+        give_up_text("out of memory for the output format");
     if (w->output->has_columns && w->dialect.columns_n)
         fix_columns(w, w->dialect.columns_n, w->dialect.columns);
 }
@@ -558,6 +576,8 @@ int tm_worker_main(const struct script_function *functions, size_t functions_n)
     /* The C locale rules everywhere: numbers, sorting, os.date. */
     setlocale(LC_ALL, "C");
     setenv("LC_ALL", "C", 1);
+    if (!tm_watchdog_listen())
+        return WORKER_EXIT_PROTOCOL;
     tm_script_promote_lua();
     tm_frame_reader_init(&w.in, UINT32_MAX);
     while (more) {

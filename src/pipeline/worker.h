@@ -17,6 +17,7 @@ enum {
 enum {
     WORKER_EXIT_LOST = 111,     /* the parent is gone */
     WORKER_EXIT_PROTOCOL = 112, /* the parent was told why */
+    WORKER_EXIT_STOPPED = 114,  /* as it was asked to */
     WORKER_EXIT_MEMORY = 113,   /* no memory even to hear what to do */
 };
 
