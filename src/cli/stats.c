@@ -4,8 +4,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/cli.h"
+
+/* What every file of ours begins with. */
+#define COUNTS_START "{\"read\": "
 
 static int refused(const struct stats_file *s, int number)
 {
@@ -13,11 +17,28 @@ static int refused(const struct stats_file *s, int number)
     return EXIT_FAILED;
 }
 
+/* Does the file hold something else than counts? It may be an input, and is nobody's to empty. */
+static bool is_precious(const char *path)
+{
+    char start[sizeof COUNTS_START] = "";
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    size_t n = fread(start, 1, sizeof COUNTS_START - 1, file);
+    fclose(file);
+    return n > 0 && strcmp(start, COUNTS_START) != 0;
+}
+
 int tm_stats_open(struct stats_file *s, const char *path)
 {
     *s = (struct stats_file){.path = path};
     if (path == NULL)
         return EXIT_DONE;
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && is_precious(path)) {
+        tm_say("cannot write '%s': it holds something else than the counts of a run", path);
+        return EXIT_FAILED;
+    }
     s->file = fopen(path, "we");
     return s->file ? EXIT_DONE : refused(s, errno);
 }

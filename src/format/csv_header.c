@@ -43,6 +43,17 @@ static int wrong_cell(const struct header *h, const struct csv_cell *cell, uint3
     return TIDEMILL_OK;
 }
 
+/* Lines that end in CR alone would make the whole file one header. */
+static int wrong_line_end(const struct csv_cell *cell, uint32_t i, err *e)
+{
+    if (cell->marks || cell->raw.n == 0 || !memchr(cell->raw.p, '\r', cell->raw.n))
+        return TIDEMILL_OK;
+    return tm_err_set(e, TIDEMILL_E_INPUT,
+                      "column %u of the header holds a bare CR: lines end in LF or CRLF, not in CR "
+                      "alone",
+                      i + 1);
+}
+
 static int read_names(struct header *h, struct slice first, err *e)
 {
     const struct input_dialect *d = h->dialect;
@@ -51,6 +62,8 @@ static int read_names(struct header *h, struct slice first, err *e)
     for (uint32_t i = 0; i < h->n; i++) {
         csv_cut(&s, &cell);
         int status = wrong_cell(h, &cell, i, e);
+        if (status == TIDEMILL_OK)
+            status = wrong_line_end(&cell, i, e);
         if (status != TIDEMILL_OK)
             return status;
         struct slice name = tm_csv_content(&cell, d->quote, h->arena);
