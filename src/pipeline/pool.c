@@ -172,7 +172,7 @@ static struct record_place part_place(struct chunk *c)
 
 /* Microseconds. */
 static const uint32_t commit_every[] = {
-    [CARE_NONE] = 50000, [CARE_AGAIN] = 50000, [CARE_TIME] = 250,
+    [CARE_NONE] = 10000, [CARE_AGAIN] = 1000, [CARE_TIME] = 250,
     [CARE_RECORD] = 0,   [CARE_ALONE] = 0,
 };
 

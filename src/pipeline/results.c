@@ -256,16 +256,22 @@ static void leave_out_log(struct results *r)
     tm_results_log(r, TIDEMILL_LOG_WARNING, SLICE(LEFT_OUT));
 }
 
+/* Room that may be refused without the buffer being spoilt for the rest. */
+static bool has_room(struct buf *b, size_t more)
+{
+    bool failed = b->failed, room = buf_reserve(b, more);
+    b->failed = failed;
+    return room;
+}
+
 static void put_log(struct results *r)
 {
-    if (r->log.failed)
-        leave_out_log(r);
-    if (r->log.n == 0 || r->log.failed)
-        return;
     close_item(r);
-    size_t at = r->fixed ? r->out.n : r->mark.n;
-    if (!buf_reserve(&r->out, r->log.n))
+    if (r->log.failed || !has_room(&r->out, r->log.n))
+        leave_out_log(r);
+    if (r->log.n == 0 || r->log.failed || !has_room(&r->out, r->log.n))
         return;
+    size_t at = r->fixed ? r->out.n : r->mark.n;
     memmove(r->out.p + at + r->log.n, r->out.p + at, r->out.n - at);
     memcpy(r->out.p + at, r->log.p, r->log.n);
     r->out.n += r->log.n;

@@ -19,8 +19,8 @@
 #include "pipeline/watchdog.h"
 
 #define FLUSH_BYTES  ((size_t)128 << 10)
-#define COMMIT_EXACT 20000000 /* ns: below, the coarse clock is too coarse */
-#define MEMORY_ROOM  ((rlim_t)16 << 20)
+#define COMMIT_EXACT 10000000 /* ns: below, the coarse clock is too coarse */
+#define MEMORY_ROOM  ((rlim_t)12 << 20)
 
 /* Sanitizers take terabytes of address space. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -113,6 +113,16 @@ static void __attribute__((noreturn)) give_up_text(const char *text)
     give_up(&why);
 }
 
+/*
+ * The system has no memory, whatever the script's own limit says. It may be that C code has kept it
+ * since an earlier record: a fresh process does this one again, and it is to blame when that one
+ * dies of it, too. What is not committed is lost with us.
+ */
+static void __attribute__((noreturn)) leave_for_memory(void)
+{
+    _exit(WORKER_EXIT_MEMORY);
+}
+
 /* Hand over what is done of the chunk, and begin the next frame. */
 static void flush_results(struct worker *w)
 {
@@ -120,7 +130,7 @@ static void flush_results(struct worker *w)
     err why = {0};
     uint64_t spent = (uint64_t)(clock_now() - w->began);
     if (tm_results_end(&w->results, spent, &frame, &why) != TIDEMILL_OK)
-        give_up(&why);
+        leave_for_memory();
     send_bytes(frame);
     w->flushed = clock_now();
     w->handed = w->results.through;
@@ -169,8 +179,11 @@ static void finish_call(struct worker *w, enum script_outcome outcome, uint32_t 
         outcome = SCRIPT_FAILED;
         tm_watchdog_text(&w->spec, why);
     }
-    if (outcome == SCRIPT_FAILED || tm_results_commit(&w->results, kept, why) != TIDEMILL_OK)
+    if (outcome == SCRIPT_FAILED || tm_results_commit(&w->results, kept, why) != TIDEMILL_OK) {
+        if (why->status == TIDEMILL_E_MEMORY && !tm_script_at_limit(w->script))
+            leave_for_memory();
         tm_results_fail(&w->results, why);
+    }
     tm_arena_reset(&w->arena);
     flush_if_due(w);
 }
@@ -262,11 +275,7 @@ static size_t next_record(struct worker *w, const char *p, size_t n, uint32_t *n
         bad_record(w, *number, &why);
         break;
     case PARSE_MEMORY:
-        tm_err_memory(&why, "a record");
-        if (parsed.length == 0)
-            give_up(&why);
-        bad_record(w, *number, &why);
-        break;
+        leave_for_memory();
     }
     place->line += parsed.lines;
     if (counts) {

@@ -18,7 +18,7 @@ enum {
     WORKER_EXIT_LOST = 111,     /* the parent is gone */
     WORKER_EXIT_PROTOCOL = 112, /* the parent was told why */
     WORKER_EXIT_STOPPED = 114,  /* as it was asked to */
-    WORKER_EXIT_MEMORY = 113,   /* no memory even to hear what to do */
+    WORKER_EXIT_MEMORY = 113,   /* the system has no memory for it */
 };
 
 /*

@@ -241,6 +241,7 @@ static int call_run(struct script *s, struct node **records, size_t n,
                     const struct script_place *place, enum script_outcome *outcomes, err *e)
 {
     struct call *call = &s->call;
+    s->at_limit = false;
     call->active = true;
     call->refused = false;
     call->random.ready = false;

@@ -86,6 +86,9 @@ int tm_script_check(const struct script_config *c, const struct script_host *hos
 enum script_outcome tm_script_record(struct script *s, struct node *r,
                                      const struct script_place *place, err *e);
 
+/* Was the E_MEMORY of the last call the script's own, as it had all that limits.memory allows it? */
+bool tm_script_at_limit(const struct script *s);
+
 /*
  * Call `batch` for n records (ctx speaks of the first). outcomes[i] is KEPT or DROPPED for record i;
  * the host's emit is told which record an output belongs to by *current, set before each emit

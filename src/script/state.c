@@ -35,6 +35,7 @@ static int memory_error(struct script *s, const char *prefix, err *e)
     char size[32];
     bool refused = s->memory.refused;
     s->memory.refused = false;
+    s->at_limit = refused;
     if (!refused)
         return tm_err_set(e, TIDEMILL_E_MEMORY, "%s" MEMORY_TEXT, prefix);
     print_size(size, sizeof size, s->memory.cap);
@@ -364,6 +365,11 @@ int tm_script_check(const struct script_config *c, const struct script_host *hos
     if (status == TIDEMILL_OK)
         tm_script_lint(c, host);
     return status;
+}
+
+bool tm_script_at_limit(const struct script *s)
+{
+    return s->at_limit;
 }
 
 int tm_script_teardown(struct script *s, err *e)

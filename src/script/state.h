@@ -70,6 +70,7 @@ struct script {
     struct buf scratch; /* text on its way to Lua; nobody keeps anything in it across calls */
     char place[128];    /* "double.lua:1: ", where the function was defined; "" when unknown */
     bool warnings;      /* warn("@on") */
+    bool at_limit;      /* the last E_MEMORY was the limit's */
     volatile sig_atomic_t interrupted; /* a hook that raises is set */
     struct buf warning;                /* pieces of a warning that has not ended */
     uint32_t hints[HINTS];
