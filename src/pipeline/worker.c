@@ -20,7 +20,7 @@
 
 #define FLUSH_BYTES  ((size_t)128 << 10)
 #define COMMIT_EXACT 10000000 /* ns: below, the coarse clock is too coarse */
-#define MEMORY_ROOM  ((rlim_t)12 << 20)
+#define MEMORY_ROOM  ((rlim_t)8 << 20)
 
 /* Sanitizers take terabytes of address space. */
 #if defined(__SANITIZE_ADDRESS__)
