@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -83,6 +84,26 @@ def run(command, **options):
     return subprocess.run(command, capture_output=True, timeout=DEADLINE, check=False, **options)
 
 
+class Measured:
+    """A command's run to its end: status, output, messages, seconds, and the largest resident size
+    of any of its processes (or of this one, if that is larger), in bytes."""
+
+    def __init__(self, command, **options):
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            begin = time.monotonic()
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, **options)
+            timer = threading.Timer(DEADLINE, process.kill)
+            timer.start()
+            _, status, usage = os.wait4(process.pid, 0)
+            timer.cancel()
+            self.seconds = time.monotonic() - begin
+            self.status = process.returncode = os.waitstatus_to_exitcode(status)
+            self.largest = usage.ru_maxrss << 10
+            out.seek(0)
+            err.seek(0)
+            self.output, self.messages = out.read(), err.read()
+
+
 @contextlib.contextmanager
 def started(command, **options):
     """A process that is gone at the end of the block, whatever happened."""
@@ -115,6 +136,15 @@ def children(pid):
     """The living processes that have `pid` as their parent."""
     numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     return [n for n in numbers if status_of(n).get("PPid") == str(pid) and alive(n)]
+
+
+def offspring(pid):
+    """As children(), at once: also those that have ended and were not waited for."""
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+            return [int(n) for n in file.read().split()]
+    except FileNotFoundError:
+        return children(pid)
 
 
 def status_of(pid):

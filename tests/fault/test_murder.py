@@ -1,0 +1,83 @@
+#!/usr/bin/env -S python3 -B
+"""Random murder: every 10 ms some worker is killed, whatever it is at. The output is the same, the
+counts add up, and (TIDEMILL_LONG=1: a million records) it takes less than twice the time.
+"""
+
+import json
+import os
+import random
+import subprocess
+import time
+import unittest
+
+import harness
+
+N = 1000000 if harness.LONG else 20000 if harness.SANITIZED else 100000
+KILLS = 200 if harness.LONG else 1
+EVERY = 0.01
+TEXT = """
+return function(r, ctx)
+  poison.burn(2)
+  r.double = r.n * 2
+  if ctx.index % 1000 == 7 then return nil end
+  if ctx.index % 1000 == 8 then error("no") end
+  return r
+end
+"""
+
+
+class Murder(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.file = harness.write("in.jsonl", "".join('{"n":%d}\n' % i for i in range(1, N + 1)))
+        cls.wanted = b"".join(b'{"n":%d,"double":%d}\n' % (i, 2 * i) for i in range(1, N + 1) if i % 1000 not in (7, 8))
+        cls.rejects = [i for i in range(1, N + 1) if i % 1000 == 8]
+
+    def run_once(self, kills, **options):
+        """Seconds, and how many were killed."""
+        command = harness.script(harness.poison() + TEXT, self.file, "-o", harness.path("out.jsonl"), "--stats",
+                                 harness.path("stats.json"), errors__policy="quarantine", errors__max="unlimited",
+                                 errors__quarantine=harness.path("rejects.jsonl"), **options)
+        killed, rng = 0, random.Random(17)
+        due = begin = time.monotonic()
+        with harness.started(command, stderr=subprocess.PIPE) as process:
+            while process.poll() is None and time.monotonic() - begin < harness.DEADLINE:
+                # The clock is what this test is about; nothing waits for it to have an effect.
+                due += EVERY
+                time.sleep(max(0, due - time.monotonic()))
+                workers = harness.offspring(process.pid) if kills else []
+                if workers:
+                    harness.kill(rng.choice(workers))
+                    killed += 1
+            self.assertEqual(process.wait(1), 0, process.stderr.read())
+        seconds = time.monotonic() - begin
+        counts = json.loads(harness.read("stats.json"))
+        self.assertEqual([counts[k] for k in ("read", "kept", "dropped", "failed")],
+                         [N, N - 2 * len(self.rejects), len(self.rejects), len(self.rejects)])
+        self.assertTrue(harness.read("out.jsonl") == self.wanted, "the output differs")
+        seen = [json.loads(line)["record"] for line in harness.read("rejects.jsonl").splitlines()]
+        self.assertEqual(seen, self.rejects)
+        return seconds, killed, counts["deaths"]
+
+    def murder(self, **options):
+        undisturbed, _, _ = self.run_once(False, **options)
+        seconds, killed, deaths = self.run_once(True, **options)
+        if harness.LONG:
+            print("%d records, %r: %d kills, %d deaths, %.2f s instead of %.2f s" % (
+                N, options, killed, deaths, seconds, undisturbed))
+            self.assertLess(seconds, 2 * undisturbed)
+        self.assertGreaterEqual(killed, KILLS)
+        self.assertGreater(deaths, 0)
+
+    def test_forked(self):
+        self.murder(workers=min(2, os.cpu_count() or 1))
+
+    def test_many(self):
+        self.murder(workers=8)
+
+    def test_executed(self):
+        self.murder(workers=2, isolation="exec")
+
+
+if __name__ == "__main__":
+    harness.main()
