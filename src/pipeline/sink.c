@@ -266,8 +266,10 @@ static int write_now(struct sink *s, struct slice *bytes, err *e)
         ssize_t n = tm_fdio_write(&s->io, bytes->p, bytes->n);
         if (n < 0 && errno == EAGAIN)
             return TIDEMILL_OK;
-        if (n < 0 && errno != EINTR)
-            return cannot(s, errno, e);
+        if (n < 0 && errno != EINTR) {
+            s->broken = errno;
+            return cannot(s, s->broken, e);
+        }
         if (n > 0) {
             bytes->p += n;
             bytes->n -= (size_t)n;
@@ -374,6 +376,8 @@ int tm_sink_commit(struct sink *s, err *e)
 {
     if (s->kind != SINK_FILE)
         return TIDEMILL_OK;
+    if (s->broken)
+        return cannot(s, s->broken, e);
     if (fsync(s->io.fd) < 0 || (!s->temp && name_file(s) < 0))
         return cannot(s, errno, e);
     int closed = close(s->io.fd);

@@ -25,6 +25,7 @@ struct sink {
     struct buf pending; /* STREAM, PULL: written by nobody yet */
     size_t at;
     uint64_t bytes; /* taken */
+    int broken;     /* errno of the write that failed: a FILE is not whole, and stays hidden */
 };
 
 #define SINK_PENDING_MAX ((size_t)256 << 10)
