@@ -94,7 +94,7 @@ static void send_status(uint8_t type, int status, const char *message)
         tm_buf_bytes(&b, slice_of(message));
     }
     if (!tm_frame_end(&b, begin, 0))
-        _exit(WORKER_EXIT_PROTOCOL);
+        _exit(WORKER_EXIT_MEMORY);
     send_bytes(buf_view(&b));
     tm_buf_release(&b);
 }

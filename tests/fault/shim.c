@@ -4,6 +4,8 @@
  *   SHIM_CALL=read SHIM_NTH=3 SHIM_MARK=FILE [SHIM_WHO=parent|worker] [SHIM_ERRNO=5]
  *       The third read(2) that such a process makes fails, unless FILE is there, and makes FILE:
  *       so that one call of the whole run fails, and who started it learns that it did.
+ *   SHIM_ON=1
+ *       As well as all that such a process makes after it, and in others of its kind likewise.
  *   SHIM_PIPE=4096
  *       Pipes hold so much, and F_SETPIPE_SZ is refused.
  *
@@ -26,6 +28,7 @@ static struct {
     int is_worker_program;
     const char *call, *who, *mark;
     long nth, number;
+    int on;
     int pipe_size;
     long seen;
     pid_t counting; /* the process that `seen` is of */
@@ -47,6 +50,7 @@ __attribute__((constructor)) static void start(void)
     shim.who = text("SHIM_WHO", "");
     shim.mark = text("SHIM_MARK", "");
     shim.nth = atol(text("SHIM_NTH", "0"));
+    shim.on = atoi(text("SHIM_ON", "0"));
     shim.number = atol(text("SHIM_ERRNO", "5"));
     shim.pipe_size = atoi(text("SHIM_PIPE", "0"));
     shim.ready = 1;
@@ -74,7 +78,10 @@ static int fails(const char *call)
         shim.counting = self;
         shim.seen = 0;
     }
-    if (++shim.seen != shim.nth || !leave_mark())
+    shim.seen++;
+    if (shim.on ? shim.seen < shim.nth : shim.seen != shim.nth)
+        return 0;
+    if (!leave_mark() && !shim.on)
         return 0;
     errno = (int)shim.number;
     return 1;

@@ -1,12 +1,13 @@
 #!/usr/bin/env -S python3 -B
-"""The Nth call of a kind fails, in the command or in its workers, for N = 1, 2, ... until no call is
-left to fail. Whatever fails: no hang, no crash, no output file that is not whole; the run either has
+"""The Nth call of a kind fails, once or with all that follow it, in the command or in its workers,
+for N = 1, 2, ... until no call is left to fail. Whatever fails: no hang, no crash, no output file that is not whole; the run either has
 the right output and exit status 0, or says what went wrong and exits with 1.
 
 The short form tries every N up to a bound, and then some.
 """
 
 import errno
+import json
 import os
 import random
 import unittest
@@ -81,22 +82,34 @@ class NthFault(unittest.TestCase):
         harness.write("files/out.csv", OLD)
         harness.write("files/rejects.jsonl", OLD)
 
-    def attempt(self, name, call, number, who, nth):
+    def partition(self, name, seen, messages, what):
+        """A worker that cannot do a record fails it, aloud: each is there, or told of."""
+        if name == "fork":
+            failed = [json.loads(line)["record"] for line in seen[2].splitlines()]
+            rows = ["%d,%s\n" % (2 * i, "x" * i) for i in range(60) if i + 1 not in failed]
+            self.assertLessEqual({i for i in range(1, 61) if i % 10 == 3}, set(failed), what)
+            self.assertEqual(seen[1].decode(), "n,t\n" + "".join(rows), what)
+        else:
+            wanted = iter(self.wanted[name][0].splitlines())
+            self.assertTrue(all(line in wanted for line in seen[0].splitlines()), what)
+            self.assertIn(b"skipped: ", messages, what)
+
+    def attempt(self, name, call, number, who, nth, on):
         """One run. False when the Nth call never came."""
         self.reset()
         mark = harness.path("mark")
         done = harness.run(self.commands[name],
-                           env=harness.shimmed(call=call, errno=number, who=who, nth=nth, mark=mark))
-        what = "%s: %s in the %s, number %d, %s" % (name, call, who, nth, errno.errorcode[number])
+                           env=harness.shimmed(call=call, errno=number, who=who, nth=nth, mark=mark, on=int(on)))
+        what = "%s: %s in the %s, number %d%s, %s" % (name, call, who, nth, " and on" if on else "",
+                                                      errno.errorcode[number])
         self.assertIn(done.returncode, (0, 1, 2), "%s: %r" % (what, done.stderr))
         output, old, rejects = self.wanted[name]
         files = sorted(os.listdir(harness.path("files")))
         self.assertEqual(files, ["out.csv", "rejects.jsonl"], what)
-        if done.returncode == 0:
-            seen = (done.stdout, harness.read("files/out.csv"), harness.read("files/rejects.jsonl"))
-            # A worker that could not get memory for one record may fail that record alone, aloud.
-            if call == "malloc" and who == "worker" and b"memory" in done.stderr + (seen[2] or b""):
-                seen = self.wanted[name]
+        seen = (done.stdout, harness.read("files/out.csv"), harness.read("files/rejects.jsonl"))
+        if done.returncode == 0 and who == "worker" and (on or call == "malloc"):
+            self.partition(name, seen, done.stderr, what)
+        elif done.returncode == 0:
             self.assertEqual(seen, self.wanted[name], "%s: %r" % (what, done.stderr))
         else:
             self.assertNotEqual(done.stderr, b"", what)
@@ -108,26 +121,40 @@ class NthFault(unittest.TestCase):
         os.unlink(mark)
         return True
 
-    def last(self, name, call, number, who):
+    def last(self, *fault):
         """How many such calls a run makes, found by doubling; roughly."""
         nth = 2 * EVERY
-        while self.attempt(name, call, number, who, nth):
+        while self.attempt(*fault, nth, False):
             nth *= 2
         return nth
 
-    def test_every_call(self):
+    def every(self, *fault, on):
+        """True when the run has so many calls that some were left out."""
+        nth = 1
+        while nth <= EVERY and self.attempt(*fault, nth, on):
+            nth += 1
+        return nth > EVERY
+
+    def test_once(self):
         rng = random.Random(3)
         for name in self.commands:
-            for call, number, who in CALLS:
-                if harness.SANITIZED and call == "malloc":
+            for fault in CALLS:
+                if harness.SANITIZED and fault[0] == "malloc":
                     continue
-                nth = 1
-                while nth <= EVERY and self.attempt(name, call, number, who, nth):
-                    nth += 1
-                if nth <= EVERY:
+                if self.every(name, *fault, on=False):
+                    for nth in rng.choices(range(EVERY + 1, self.last(name, *fault) + 1), k=SAMPLES):
+                        self.attempt(name, *fault, nth, False)
+
+    def test_from_then_on(self):
+        rng = random.Random(4)
+        for name in self.commands:
+            for fault in CALLS:
+                # What is interrupted is tried again, and again.
+                if fault[1] == errno.EINTR or harness.SANITIZED and fault[0] == "malloc":
                     continue
-                for nth in rng.choices(range(EVERY + 1, self.last(name, call, number, who) + 1), k=SAMPLES):
-                    self.attempt(name, call, number, who, nth)
+                if self.every(name, *fault, on=True):
+                    for nth in rng.choices(range(EVERY + 1, self.last(name, *fault) + 1), k=SAMPLES):
+                        self.attempt(name, *fault, nth, True)
 
 
 if __name__ == "__main__":
