@@ -253,6 +253,22 @@ end
         shutil.rmtree(self.folder)
 
 
+NOBODY = 65534
+
+
+def as_nobody():
+    """A command line that runs a program without root's powers; skips where that cannot be had."""
+    if os.getuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        raise unittest.SkipTest("no setpriv")
+    os.chmod(scratch, 0o755)
+    prefix = ["setpriv", "--reuid=%d" % NOBODY, "--regid=%d" % NOBODY, "--clear-groups", "--inh-caps=-all"]
+    if run([*prefix, TIDEMILL, "version"]).returncode:
+        raise unittest.SkipTest("others cannot run the command")
+    return prefix
+
+
 def shim():
     """The library that makes system calls fail, built; LD_PRELOAD it."""
     library = path("shim.so")

@@ -17,7 +17,6 @@ import harness
 KEEP = "return function(r) return r end"
 LINE = b'{"x":"%s"}\n' % (b"y" * 90)
 OLD = b"what was there before\n"
-NOBODY = 65534
 
 
 def said(done):
@@ -124,20 +123,8 @@ class Closed(Folder):
 
 
 class Refused(Folder):
-    def as_nobody(self):
-        """A command line that runs a program without root's powers."""
-        if os.getuid() != 0:
-            return []
-        if shutil.which("setpriv") is None:
-            raise unittest.SkipTest("no setpriv")
-        os.chmod(harness.scratch, 0o755)
-        prefix = ["setpriv", "--reuid=%d" % NOBODY, "--regid=%d" % NOBODY, "--clear-groups", "--inh-caps=-all"]
-        if harness.run([*prefix, harness.TIDEMILL, "version"]).returncode:
-            raise unittest.SkipTest("others cannot run the command")
-        return prefix
-
     def test_folder_that_may_not_be_written(self):
-        prefix = self.as_nobody()
+        prefix = harness.as_nobody()
         os.chmod(self.folder, 0o555)
         out = self.name("out.jsonl")
         self.fails(self.write_to(out, *prefix), out, errno.EACCES)
@@ -145,7 +132,7 @@ class Refused(Folder):
 
     def test_file_that_may_not_be_written(self):
         """Though its folder would allow to replace it."""
-        prefix = self.as_nobody()
+        prefix = harness.as_nobody()
         os.chmod(self.folder, 0o777)
         out = self.old(mode=0o444)
         self.fails(self.write_to(out, *prefix), out, errno.EACCES)
@@ -182,7 +169,7 @@ class Replaced(Folder):
         self.assertEqual(stat.S_IMODE(os.stat(out).st_mode), 0o640)
         out = self.old(mode=0o606)
         if os.getuid() == 0:
-            os.chown(out, NOBODY, NOBODY)
+            os.chown(out, harness.NOBODY, harness.NOBODY)
         owner = os.stat(out)
         self.assertEqual(self.write_to(out).returncode, 0)
         self.assertEqual(stat.S_IMODE(os.stat(out).st_mode), 0o606)
