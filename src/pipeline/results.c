@@ -266,11 +266,11 @@ static bool has_room(struct buf *b, size_t more)
 
 static void put_log(struct results *r)
 {
-    close_item(r);
     if (r->log.failed || !has_room(&r->out, r->log.n))
         leave_out_log(r);
     if (r->log.n == 0 || r->log.failed || !has_room(&r->out, r->log.n))
         return;
+    close_item(r);
     size_t at = r->fixed ? r->out.n : r->mark.n;
     memmove(r->out.p + at + r->log.n, r->out.p + at, r->out.n - at);
     memcpy(r->out.p + at, r->log.p, r->log.n);
