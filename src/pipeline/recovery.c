@@ -8,9 +8,10 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "pipeline/protocol.h"
 #include "pipeline/watchdog.h"
 
-/* Deaths in a row: without any progress, before anything was ready, of a record alone in hand. */
+/* Deaths in a row: without any progress, by a crash before anything was ready, of a record alone. */
 #define FUTILE_MAX       20
 #define START_DEATHS_MAX 3
 #define ALONE_MAX        3
@@ -20,15 +21,28 @@
 
 /* ---- Deaths ---- */
 
+/* Signals that a process brings upon itself; others come from outside. */
+static bool is_crash(int number)
+{
+    static const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
+    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
+        if (number == crashes[i])
+            return true;
+    return false;
+}
+
 /*
- * A worker died before it could work. One that exits does so again; a signal may have come from
- * outside, so it is tried a few times.
+ * A worker died before it could work. One that exits does so again, and one that crashed is likely
+ * to; who was killed by somebody may be lucky next time.
  */
 static int died_starting(struct recovery *r, const struct worker_handle *w, int status,
                          const char *how, err *e)
 {
-    if (status != -1 && WIFSIGNALED(status) && ++r->start_deaths < START_DEATHS_MAX)
-        return TIDEMILL_OK;
+    if (status != -1 && WIFSIGNALED(status)) {
+        uint32_t most = is_crash(WTERMSIG(status)) ? START_DEATHS_MAX : FUTILE_MAX;
+        if (++r->start_deaths < most)
+            return TIDEMILL_OK;
+    }
     return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u %s while it started (the script's setup)",
                       w->number, how);
 }
@@ -226,6 +240,22 @@ static bool has_moved(const struct worker_handle *w)
     return w->out.ready || (w->in.ready & EPOLLOUT);
 }
 
+/* Are the results of all that it was sent here, and only wait for their turn? */
+static bool has_finished(const struct worker_handle *w)
+{
+    struct frame_reader ahead = w->reader; /* looked at: nothing is taken */
+    const struct chunk *last = w->sent_n ? w->hand[w->sent_n - 1] : NULL;
+    struct frame f;
+    bool finished = false;
+    while (last && tm_frame_next(&ahead, &f) == FRAME_TAKEN) {
+        struct cursor in = {f.payload.p, f.payload.n, false};
+        if (f.type == FRAME_RESULT)
+            finished = tm_cursor_u64(&in) == last->sequence &&
+                       tm_cursor_u32(&in) == last->part_end - last->part;
+    }
+    return finished;
+}
+
 /*
  * Setup and teardown may take their time. A process that somebody has stopped will never be done
  * with them; its record is innocent.
@@ -233,7 +263,7 @@ static bool has_moved(const struct worker_handle *w)
 static void kill_silent(struct worker_handle *w)
 {
     bool stopped = tm_process_is_stopped(&w->process);
-    if (w->state != WORKER_READY && !stopped)
+    if (w->state == WORKER_READY ? has_finished(w) : !stopped)
         return;
     w->slow = !stopped;
     tm_process_kill(&w->process);
