@@ -8,12 +8,16 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "pipeline/frame.h"
 #include "pipeline/protocol.h"
 #include "pipeline/worker.h"
+
+/* To give back much memory takes time as well. */
+#define CLOSE_MIN_NS ((uint64_t)1000000000)
 
 static struct {
     struct script *script;
@@ -117,6 +121,16 @@ bool tm_watchdog_leave(void)
 {
     dog.in_call = 0;
     return dog.over;
+}
+
+void tm_watchdog_close(const struct spec *spec)
+{
+    uint64_t limit = spec->values.limits.record_time;
+    uint64_t ns = limit < CLOSE_MIN_NS ? CLOSE_MIN_NS : limit;
+    struct itimerval once = {{0, 0},
+                             {(time_t)(ns / 1000000000), (suseconds_t)(ns / 1000 % 1000000)}};
+    if (limit != SPEC_UNLIMITED)
+        setitimer(ITIMER_REAL, &once, NULL);
 }
 
 void tm_watchdog_text(const struct spec *spec, err *e)

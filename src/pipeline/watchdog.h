@@ -35,6 +35,12 @@ void tm_watchdog_enter(uint64_t sequence, uint32_t first, uint32_t end);
 /* True: it was over its time, and must fail with tm_watchdog_text(). */
 bool tm_watchdog_leave(void);
 
+/*
+ * The script's state is to be closed: finalizers that hang as records do end the process, by SIGALRM.
+ * All that could fail was told before.
+ */
+void tm_watchdog_close(const struct spec *spec);
+
 /* The one text of this failure, for workers and for the parent: E_SCRIPT. */
 void tm_watchdog_text(const struct spec *spec, err *e);
 

@@ -532,6 +532,7 @@ static void handle_end(struct worker *w, struct cursor *c)
     (void)c;
     err why = {0};
     int status = tm_script_teardown(w->script, &why);
+    tm_watchdog_close(&w->spec);
     tm_script_free(w->script);
     w->script = NULL;
     send_status(FRAME_DONE, status, why.message);

@@ -193,6 +193,14 @@ class HangZoo(unittest.TestCase):
         self.assertEqual((done.status, done.messages), (0, b""))
         self.assertEqual(counts()["deaths"], 0)
 
+    def test_finalizers_at_the_end(self):
+        """What a record left behind hangs when the state is closed: all is done, so that is worth a warning."""
+        text = poisoned({50: "left = setmetatable({}, {__gc = function() while true do end end})"})
+        done = harness.Measured(command(text, make_input("last.jsonl", 100), workers=1, limits__record_time="500ms"))
+        self.assertEqual(done.status, 0, done.messages)
+        self.assertEqual(done.output, b"".join(b'{"n":%d,"double":%d}\n' % (i, 2 * i) for i in range(1, 101)))
+        self.assertEqual(done.messages, b"tidemill: warning: worker 1 was killed by signal 14 (Alarm clock) in its teardown\n")
+
     def test_zoo(self):
         type(self).file = make_input("few.jsonl", self.N)
         type(self).wanted = b"".join(b'{"n":%d,"double":%d}\n' % (i, 2 * i) for i in range(1, self.N + 1) if i != self.AT)
