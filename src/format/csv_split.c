@@ -10,7 +10,7 @@
 static enum split_verdict done(struct split_state *s, struct extent *out,
                                enum split_verdict verdict, size_t length, uint64_t lines)
 {
-    *s = (struct split_state){0};
+    *s = (struct split_state){.document = s->document};
     out->length = length;
     out->lines = lines;
     return verdict;

@@ -31,6 +31,13 @@ enum duplicates { DUPLICATES_ERROR, DUPLICATES_LAST, DUPLICATES_NUMBER };
 enum extra { EXTRA_ERROR, EXTRA_DROP };
 enum missing { MISSING_ERROR, MISSING_EMPTY };
 enum nested { NESTED_JSON, NESTED_FLATTEN, NESTED_ERROR };
+/*
+ * What bytes of an input stand for. BYTES: whatever they are, they are passed on; the others are
+ * made UTF-8 before a format sees them, so that a file's own bytes are those of its UTF-8 form.
+ */
+enum encoding { ENCODING_BYTES, ENCODING_UTF8, ENCODING_LATIN1, ENCODING_WINDOWS_1252 };
+enum on_invalid { INVALID_ERROR, INVALID_REPLACE };
+enum compression { COMPRESSION_AUTO, COMPRESSION_NONE, COMPRESSION_GZIP, COMPRESSION_ZSTD };
 
 /* `input.types`: a default for all columns, and columns that differ from it. */
 struct column_types {
@@ -50,6 +57,13 @@ struct input_dialect {
                              data and no error */
     struct column_types types;
     uint32_t max_depth;
+    enum encoding encoding;
+    enum on_invalid on_invalid;
+    uint64_t skip;     /* lines passed over at the file's start, before the header */
+    struct slice at;   /* a JSON Pointer (RFC 6901) to the array of records; n == 0: the document */
+    struct slice wrap; /* the field for a JSON value that is no object; n == 0: it fails */
+    bool unflatten;    /* columns a.b and a.c become a field a */
+    struct slice separator; /* between the parts of such a name, not empty */
 };
 
 struct output_dialect {
@@ -59,6 +73,9 @@ struct output_dialect {
     enum extra extra;
     enum missing missing;
     enum nested nested;
+    struct slice separator; /* for NESTED_FLATTEN: between the parts of a name, not empty */
+    bool escape_formulas;   /* a ' before text that a spreadsheet would run */
+    uint32_t max_depth;
     uint32_t columns_n; /* `output.columns`; 0: those of the first record written */
     const struct slice *columns;
     const struct columns *like; /* NULL, or the first input's: a column of the same name is headed
@@ -81,14 +98,23 @@ struct extent {
 };
 
 /*
- * Where the scan of an unfinished record stands, so that it is never scanned twice.
- * All zero at every record's start.
+ * What split knows of a file from record to record, for formats whose records stand inside something
+ * (an array). Made by format->document_new; the format knows what is in it.
+ */
+struct document;
+
+/*
+ * Where the scan of an unfinished record stands, so that it is never scanned twice. All zero at
+ * every record's start, but for `document`: the file's, or NULL where records of a chunk are found
+ * again. Then what is not a record is known to be what stands between two of them.
  */
 struct split_state {
     size_t scanned;
     uint64_t lines;
     uint32_t machine;     /* the format's own */
     uint64_t opened_line; /* lines before the quote that is open, for the message */
+    uint64_t depth;       /* of open brackets */
+    struct document *document;
 };
 
 /* ---- parse ---- */
@@ -127,6 +153,7 @@ struct format {
     const char *name;
     const char *const *extensions; /* ".csv", ..., NULL at the end */
     const char *help;              /* one sentence */
+    char delimiter, quote;         /* where no option names others; '\0': has none */
     bool has_columns;              /* output rows have columns, fixed by the first one */
     bool line_records; /* input: a record is one line, so that one beyond limits.record_size can be
                           passed over; elsewhere it hides where the next record begins */
@@ -134,11 +161,17 @@ struct format {
     /* Input; NULL where a format is output only. */
 
     /*
-     * p[0 .. n) begins at a record's start; `final`: nothing follows. Never reads past n. For a
-     * final n > 0 the answer is never SPLIT_MORE.
+     * p[0 .. n) begins at a record's start, or at what stands before, between or behind records;
+     * `final`: nothing follows. Never reads past n. For a final n > 0 the answer is never
+     * SPLIT_MORE. What lies between records may be given in pieces, as it comes.
      */
     enum split_verdict (*split)(const struct input_dialect *d, struct split_state *s, const char *p,
                                 size_t n, bool final, struct extent *out, err *e);
+    /* All three or none. _new is NULL when memory is out. */
+    struct document *(*document_new)(const struct input_dialect *d);
+    void (*document_free)(struct document *doc);
+    /* The file has ended behind the last byte that was split: E_INPUT when something is open. */
+    int (*document_end)(const struct document *doc, err *e);
     /*
      * The header record that split found at the file's start, as column names; NULL: this format
      * or dialect has none. Names live in the arena. `first` is the first record after skipped

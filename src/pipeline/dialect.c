@@ -23,10 +23,9 @@ int tm_dialect_input(const struct spec *spec, const struct format *f, struct are
 {
     const struct spec_values *v = &spec->values;
     const struct spec_types *types = &v->input.types;
-    (void)f;
     *out = (struct input_dialect){
-        .delimiter = byte_of(v->input.delimiter, ','),
-        .quote = byte_of(v->input.quote, '"'),
+        .delimiter = byte_of(v->input.delimiter, f->delimiter),
+        .quote = byte_of(v->input.quote, f->quote),
         .header = v->input.header,
         .comment = slice_of(v->input.comment),
         .ragged = (enum ragged)v->input.ragged,
@@ -34,7 +33,14 @@ int tm_dialect_input(const struct spec *spec, const struct format *f, struct are
         .lazy_quotes = v->input.lazy_quotes,
         .types = {types->all_text, (uint32_t)types->n, slices(arena, types->names, types->n),
                   types->text},
-        .max_depth = NODE_DEPTH_MAX,
+        .max_depth = v->limits.depth,
+        .encoding = (enum encoding)v->input.encoding,
+        .on_invalid = (enum on_invalid)v->input.on_invalid,
+        .skip = v->input.skip,
+        .at = slice_of(v->input.at),
+        .wrap = slice_of(v->input.wrap),
+        .unflatten = v->input.unflatten,
+        .separator = slice_of(v->input.separator),
     };
     return out->types.names ? TIDEMILL_OK : tm_err_memory(e, "the input's dialect");
 }
@@ -43,16 +49,18 @@ int tm_dialect_output(const struct spec *spec, const struct format *f, struct ar
                       struct output_dialect *out, err *e)
 {
     const struct spec_values *v = &spec->values;
-    (void)f;
     *out = (struct output_dialect){
         /* Where nothing else is said, the output is written as the input was read. */
-        .delimiter = byte_of(v->output.delimiter, byte_of(v->input.delimiter, ',')),
-        .quote = byte_of(v->output.quote, byte_of(v->input.quote, '"')),
+        .delimiter = byte_of(v->output.delimiter, byte_of(v->input.delimiter, f->delimiter)),
+        .quote = byte_of(v->output.quote, byte_of(v->input.quote, f->quote)),
         .header = v->output.header == HEADER_AUTO ? v->input.header
                                                   : v->output.header == HEADER_TRUE,
         .extra = (enum extra)v->output.extra,
         .missing = (enum missing)v->output.missing,
         .nested = (enum nested)v->output.nested,
+        .separator = slice_of(v->output.separator),
+        .escape_formulas = v->output.escape_formulas,
+        .max_depth = v->limits.depth,
         .columns_n = (uint32_t)v->output.columns.n,
         .columns = slices(arena, v->output.columns.items, v->output.columns.n),
     };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "pipeline/preamble.h"
 #include "pipeline/protocol.h"
 
 #define READ_MIN ((size_t)64 << 10)
@@ -32,8 +33,22 @@ void tm_splitter_init(struct splitter *s, struct source *source, const struct sp
     };
 }
 
+/* At a record's start: what the format knows of the file stays. */
+static void reset_state(struct splitter *s)
+{
+    s->state = (struct split_state){.document = s->state.document};
+}
+
+static void free_document(struct splitter *s)
+{
+    if (s->state.document)
+        s->file->format->document_free(s->state.document);
+    s->state.document = NULL;
+}
+
 void tm_splitter_release(struct splitter *s)
 {
+    free_document(s);
     tm_chunk_free(s->waiting);
     tm_block_unref(s->block);
     tm_input_file_unref(s->file);
@@ -84,9 +99,13 @@ static struct chunk *new_chunk(struct splitter *s, enum chunk_kind kind, size_t 
 /* Everything up to `mark` leaves; marks behind it count from the new start. */
 static void move_marks(struct splitter *s, struct split_mark mark)
 {
-    s->scan.at -= mark.at;
-    s->scan.records -= mark.records;
-    s->scan.lines -= mark.lines;
+    struct split_mark *marks[] = {&s->scan, &s->last};
+    for (int i = 0; i < 2; i++) {
+        bool behind = marks[i]->at >= mark.at;
+        marks[i]->at -= behind ? mark.at : marks[i]->at;
+        marks[i]->records -= behind ? mark.records : marks[i]->records;
+        marks[i]->lines -= behind ? mark.lines : marks[i]->lines;
+    }
     s->cut = (struct split_mark){0};
 }
 
@@ -153,7 +172,7 @@ static enum splitter_next fail(struct splitter *s, enum chunk_kind kind, size_t 
                                const err *why, struct chunk **out, err *e)
 {
     struct chunk *before = NULL;
-    if (s->scan.records && !(before = cut_chunk(s, s->scan)))
+    if (s->last.records && !(before = cut_chunk(s, s->last)))
         goto memory;
     drop_skipped(s);
     struct chunk *failure = failure_chunk(s, kind, n, lines, why);
@@ -162,7 +181,7 @@ static enum splitter_next fail(struct splitter *s, enum chunk_kind kind, size_t 
         goto memory;
     }
     s->ended = kind == CHUNK_BROKEN;
-    s->state = (struct split_state){0};
+    reset_state(s);
     *out = before ? before : failure;
     s->waiting = before ? failure : NULL;
     return SPLITTER_CHUNK;
@@ -173,14 +192,6 @@ memory:
 
 /* ---- Records ---- */
 
-static err too_large(const struct splitter *s, const char *what, int status)
-{
-    err why = {0};
-    tm_err_set(&why, status, "the %s is larger than %zu bytes (limits.record_size)", what,
-               s->record_max);
-    return why;
-}
-
 /*
  * The record behind the scan is larger than allowed; `length` bytes of it are there, all of it if
  * `whole`. A line is passed over; elsewhere the input cannot go on.
@@ -189,7 +200,8 @@ static enum splitter_next oversized(struct splitter *s, size_t length, bool whol
                                     struct chunk **out, err *e)
 {
     bool line = s->file->format->line_records;
-    err why = too_large(s, "record", line ? TIDEMILL_E_RECORD : TIDEMILL_E_INPUT);
+    err why = {0};
+    tm_splitter_too_large(s, "record", line ? TIDEMILL_E_RECORD : TIDEMILL_E_INPUT, &why);
     s->passing = line && !whole;
     s->file_records = 0; /* batches begin anew behind it */
     return fail(s, line ? CHUNK_FAILURE : CHUNK_BROKEN, length, line && whole, &why, out, e);
@@ -217,6 +229,7 @@ static void count_record(struct splitter *s, const struct extent *extent)
     s->scan.lines += extent->lines;
     s->scan.records++;
     s->file_records++;
+    s->last = s->scan;
     if (s->file_records % s->batch == 0)
         s->cut = s->scan;
 }
@@ -241,14 +254,14 @@ static enum splitter_next scan(struct splitter *s, size_t target, struct chunk *
         err why;
         size_t at = s->start + s->scan.at;
         if (s->scan.records == UINT32_MAX || (s->cut.at && s->cut.at >= target))
-            return give(s, s->cut.at ? s->cut : s->scan, out, e);
+            return give(s, s->cut.at ? s->cut : s->last, out, e);
         if (at == s->end)
             return SPLITTER_WAIT;
         err_clear(&why);
         switch (f->split(&s->file->dialect, &s->state, s->block->bytes + at, s->end - at, s->final,
                          &extent, &why)) {
         case SPLIT_RECORD:
-            s->state = (struct split_state){0};
+            reset_state(s);
             if (extent.length > s->record_max)
                 return oversized(s, extent.length, true, out, e);
             if (s->cut.at && s->scan.at + extent.length > target) {
@@ -264,7 +277,7 @@ static enum splitter_next scan(struct splitter *s, size_t target, struct chunk *
             count_record(s, &extent);
             break;
         case SPLIT_SKIP:
-            s->state = (struct split_state){0};
+            reset_state(s);
             s->scan.at += extent.length;
             s->scan.lines += extent.lines;
             drop_skipped(s);
@@ -305,20 +318,26 @@ static int open_file(struct splitter *s, bool *more, err *e)
     if (!s->file)
         return tm_err_memory(e, "an input file");
     s->at_start = true;
+    s->skip = s->spec->values.input.skip;
     s->final = s->passing = false;
     s->file_records = 0;
     s->next_line = 1;
     s->next_offset = 0;
-    s->scan = s->cut = (struct split_mark){0};
-    s->state = (struct split_state){0};
+    s->scan = s->last = s->cut = (struct split_mark){0};
+    reset_state(s);
     if (opened != TIDEMILL_OK)
         return opened;
-    return tm_dialect_input(s->spec, format, &s->file->arena, &s->file->dialect, e);
+    int status = tm_dialect_input(s->spec, format, &s->file->arena, &s->file->dialect, e);
+    if (status != TIDEMILL_OK || !format->document_new)
+        return status;
+    s->state.document = format->document_new(&s->file->dialect);
+    return s->state.document ? TIDEMILL_OK : tm_err_memory(e, "an input file");
 }
 
 static void close_file(struct splitter *s)
 {
     tm_source_close(s->source);
+    free_document(s);
     tm_input_file_unref(s->file);
     s->file = NULL;
     tm_block_unref(s->block);
@@ -326,110 +345,22 @@ static void close_file(struct splitter *s)
     s->start = s->end = 0;
 }
 
-/* NULL when memory is out. */
-static const struct slice *copy_cells(struct arena *arena, uint32_t n, const struct slice *cells)
-{
-    struct slice *copies = arena_alloc(arena, n * sizeof *copies);
-    for (uint32_t i = 0; copies && i < n; i++) {
-        copies[i] = tm_arena_copy(arena, cells[i]);
-        if (!copies[i].p)
-            return NULL;
-    }
-    return copies;
-}
-
-/*
- * The first header outlives its file: it heads an output without rows, and lends its quotes and line
- * end to one with rows, unless records came before it: how far we have read is no matter of theirs.
- */
-static int keep_first_columns(struct splitter *s, const struct columns *columns, err *e)
-{
-    if (s->first_columns || !columns)
-        return TIDEMILL_OK;
-    struct columns *copy = arena_alloc(&s->first_arena, sizeof *copy);
-    if (!copy)
-        return tm_err_memory(e, "a header");
-    *copy = (struct columns){.n = columns->n,
-                             .positional = columns->positional,
-                             .crlf = columns->crlf,
-                             .delimiter = columns->delimiter,
-                             .quote = columns->quote};
-    copy->names = copy_cells(&s->first_arena, columns->n, columns->names);
-    if (columns->raw)
-        copy->raw = copy_cells(&s->first_arena, columns->n, columns->raw);
-    if (!copy->names || (columns->raw && !copy->raw))
-        return tm_err_memory(e, "a header");
-    s->first_columns = copy;
-    s->leading = s->next_record == 1;
-    return TIDEMILL_OK;
-}
-
-static void drop_front(struct splitter *s, const struct extent *extent)
-{
-    s->start += extent->length;
-    s->next_offset += extent->length;
-    s->next_line += extent->lines;
-    s->state = (struct split_state){0};
-}
-
-/* Leave out a byte order mark; false when it takes more bytes to see. */
-static bool pass_bom(struct splitter *s)
-{
-    static const char bom[] = "\xef\xbb\xbf";
-    size_t n = s->end - s->start;
-    if (s->next_offset || n == 0 || !s->block)
-        return n > 0 || s->final;
-    const char *p = s->block->bytes + s->start;
-    if (memcmp(p, bom, n < 3 ? n : 3) != 0)
-        return true;
-    if (n < 3)
-        return s->final;
-    s->start += 3;
-    s->next_offset = 3;
-    return true;
-}
-
-/*
- * What comes before the first record: BOM, skipped lines, header. AGAIN: it is done with, scan on.
- */
+/* What comes before the first record. AGAIN: it is done with, scan on. */
 static enum splitter_next start_file(struct splitter *s, struct chunk **out, err *e)
 {
-    const struct format *f = s->file->format;
-    const struct input_dialect *d = &s->file->dialect;
-    if (!pass_bom(s))
+    err why = {0};
+    size_t n = 0;
+    switch (tm_preamble(s, &n, &why)) {
+    case PREAMBLE_DONE:
+        reset_state(s);
+        s->at_start = false;
+        return SPLITTER_AGAIN;
+    case PREAMBLE_MORE:
         return SPLITTER_WAIT;
-    while (f->header && s->start < s->end) {
-        struct extent extent = {0};
-        err why = {0};
-        const char *p = s->block->bytes + s->start;
-        size_t n = s->end - s->start;
-        enum split_verdict verdict = f->split(d, &s->state, p, n, s->final, &extent, &why);
-        bool large = (verdict == SPLIT_MORE ? n : extent.length) > s->record_max;
-        if (verdict == SPLIT_MORE && !large)
-            return SPLITTER_WAIT;
-        if (large)
-            why = too_large(s, "header", TIDEMILL_E_INPUT);
-        if (verdict == SPLIT_SKIP && !large) {
-            drop_front(s, &extent);
-            continue;
-        }
-        if (verdict == SPLIT_RECORD && !large &&
-            f->header(d, &s->file->arena, (struct slice){p, extent.length}, &s->file->columns,
-                      &why) == TIDEMILL_OK) {
-            if (d->header)
-                drop_front(s, &extent);
-            break;
-        }
-        why.line = verdict == SPLIT_ERROR ? extent.lines : 0;
-        return fail(s, CHUNK_BROKEN, n, 0, &why, out, e);
+    case PREAMBLE_BROKEN:
+        break;
     }
-    if (f->header && s->start == s->end && !s->final && !s->file->columns)
-        return SPLITTER_WAIT;
-    s->state = (struct split_state){0};
-    s->at_start = false;
-    if (keep_first_columns(s, s->file->columns, e) != TIDEMILL_OK)
-        return SPLITTER_FAILED;
-    return SPLITTER_AGAIN;
+    return fail(s, CHUNK_BROKEN, n, 0, &why, out, e);
 }
 
 /* ---- Reading ---- */
@@ -486,8 +417,12 @@ static enum splitter_next read_once(struct splitter *s, struct chunk **out, err 
 static enum splitter_next last_chunk(struct splitter *s, struct chunk **out, err *e)
 {
     enum splitter_next answer = SPLITTER_AGAIN;
-    if (s->scan.records)
-        answer = give(s, s->scan, out, e);
+    const struct format *f = s->file->format;
+    err why = {0};
+    if (s->state.document && f->document_end(s->state.document, &why) != TIDEMILL_OK)
+        return fail(s, CHUNK_BROKEN, 0, 0, &why, out, e);
+    if (s->last.records)
+        answer = give(s, s->last, out, e);
     close_file(s);
     return answer;
 }
@@ -523,7 +458,7 @@ static enum splitter_next nothing_now(struct splitter *s, bool eager, struct chu
         return SPLITTER_WAIT;
     s->give_up = 0;
     s->file_records = 0; /* batches begin anew behind a short one */
-    return give(s, s->scan, out, e);
+    return give(s, s->last, out, e);
 }
 
 /* Scan, then read if there was too little: one turn. */

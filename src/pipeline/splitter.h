@@ -34,10 +34,12 @@ struct splitter {
     size_t start;             /* of the chunk in the making, in the block */
     size_t end;               /* of the bytes read */
     struct split_mark scan;   /* behind the last record seen */
+    struct split_mark last;   /* behind the last record: less than `scan` by what followed it */
     struct split_mark cut;    /* the last place where a chunk may end */
     struct split_state state; /* of the record behind scan */
     uint64_t file_records;    /* of this file, up to scan */
-    bool at_start;            /* the BOM and the header come next */
+    uint64_t skip;            /* lines at the file's start that are still to be passed over */
+    bool at_start;            /* the BOM, skipped lines and the header come next */
     bool final;               /* the input was read to its end */
     bool passing;             /* over the rest of a record that is too large */
     int64_t give_up;          /* when a batch waits no longer for more records; 0: none waits */

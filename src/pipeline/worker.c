@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "format/intake.h"
 #include "pipeline/frame.h"
 #include "pipeline/protocol.h"
 #include "pipeline/results.h"
@@ -36,9 +37,7 @@ struct worker_file {
     struct arena arena; /* name, columns */
     uint32_t id;
     const char *name;
-    const struct format *format;
-    struct input_dialect dialect;
-    struct reader *reader;
+    struct intake input;
 };
 
 /* Records that wait for the batch function. */
@@ -261,7 +260,7 @@ static size_t next_record(struct worker *w, const char *p, size_t n, uint32_t *n
     uint64_t batch = w->spec.values.transform.batch;
     bool counts = true;
     err_clear(&why);
-    switch (w->file.format->parse(w->file.reader, &w->arena, p, n, &parsed, &why)) {
+    switch (tm_intake_parse(&w->file.input, &w->arena, p, n, &parsed, &why)) {
     case PARSE_RECORD:
         if (batch)
             add_to_batch(w, parsed.record, *number, place);
@@ -298,7 +297,7 @@ static _Noreturn void stop_here(struct worker *w)
 static void handle_chunk(struct worker *w, struct cursor *c)
 {
     struct protocol_chunk chunk;
-    if (!tm_protocol_get_chunk(c, &chunk) || !w->file.reader || chunk.file != w->file.id)
+    if (!tm_protocol_get_chunk(c, &chunk) || !w->file.input.reader || chunk.file != w->file.id)
         give_up_text("the worker got a broken chunk");
     struct script_place place = {chunk.first_record, chunk.first_line, w->file.name};
     uint32_t number = 0;
@@ -309,6 +308,7 @@ static void handle_chunk(struct worker *w, struct cursor *c)
     w->flushed = w->began;
     w->handed = 0;
     w->commit = (int64_t)chunk.commit * 1000;
+    tm_intake_begin(&w->file.input, (struct slice){c->p, c->n});
     tm_results_begin(&w->results, chunk.sequence, 0);
     while (c->n) {
         size_t length = next_record(w, c->p, c->n, &number, &place);
@@ -332,9 +332,9 @@ static void handle_chunk(struct worker *w, struct cursor *c)
 
 static void close_file(struct worker *w)
 {
-    if (w->file.reader)
-        w->file.format->reader_free(w->file.reader);
-    w->file.reader = NULL;
+    if (w->file.input.reader)
+        w->file.input.format->reader_free(w->file.input.reader);
+    w->file.input.reader = NULL;
     tm_arena_release(&w->file.arena);
 }
 
@@ -347,24 +347,26 @@ static void handle_file(struct worker *w, struct cursor *c)
     if (!tm_protocol_get_file(c, &w->file.arena, &w->file.id, &name, &format, &columns))
         give_up_text("the worker got a broken file");
     char *text = arena_alloc(&w->file.arena, name.n + 1);
-    w->file.format = tm_format_find(format);
-    if (!text || !w->file.format || !w->file.format->parse)
+    w->file.input.format = tm_format_find(format);
+    if (!text || !w->file.input.format || !w->file.input.format->parse)
         give_up_text("the worker got a file of an unknown format");
     memcpy(text, name.p, name.n);
     text[name.n] = '\0';
     w->file.name = text;
-    if (tm_dialect_input(&w->spec, w->file.format, &w->file.arena, &w->file.dialect, &why))
+    if (tm_dialect_input(&w->spec, w->file.input.format, &w->file.arena, &w->file.input.dialect,
+                         &why))
         give_up(&why);
-    w->file.reader = w->file.format->reader_new(&w->file.dialect, columns);
-    if (!w->file.reader)
+    w->file.input.reader = w->file.input.format->reader_new(&w->file.input.dialect, columns);
+    if (!w->file.input.reader)
         give_up_text("out of memory for an input file");
-    bool same = tm_format_verbatim(w->file.format, &w->file.dialect, w->output, &w->dialect);
+    bool same = tm_format_verbatim(w->file.input.format, &w->file.input.dialect, w->output,
+                                   &w->dialect);
     /* What is added to a CRLF file ends its lines in the same way. */
     w->dialect.crlf = columns && columns->crlf;
     if (w->output->verbatim)
-        w->output->verbatim(w->writer, same ? w->file.reader : NULL);
+        w->output->verbatim(w->writer, same ? w->file.input.reader : NULL);
     if (w->output->verbatim && w->results.own)
-        w->output->verbatim(w->results.own, same ? w->file.reader : NULL);
+        w->output->verbatim(w->results.own, same ? w->file.input.reader : NULL);
 }
 
 static void fix_columns(struct worker *w, uint32_t n, const struct slice *names)

@@ -70,7 +70,9 @@ struct node {
     bool positional; /* copies of records without a header: columns is NULL, yet r[i] is field i */
 };
 
-#define NODE_DEPTH_MAX 1000
+/* How deep arrays and objects are nested at most: unless told otherwise, and whatever is told. */
+#define NODE_DEPTH_MAX   1000
+#define NODE_DEPTH_LIMIT 10000
 
 /* An empty node with room for `cap` fields; NULL when memory is out. */
 struct node *tm_node_new(struct arena *arena, enum node_kind kind, uint32_t cap);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "format/format.h"
 #include "spec/options.h"
 #include "spec/problems.h"
 
@@ -106,6 +107,36 @@ static void check_dialects(struct spec *s, bool clean)
         complain(s, "input.comment", "'input.comment' begins with the quote");
 }
 
+/* Records are found in a file's own bytes: what they are found by must be the same in every encoding. */
+static void check_encoding(struct spec *s, bool clean)
+{
+    const struct spec_values *v = &s->values;
+    const struct {
+        const char *key, *value;
+    } marks[] = {{"input.delimiter", v->input.delimiter},
+                 {"input.quote", v->input.quote},
+                 {"input.comment", v->input.comment}};
+    if (v->input.encoding == ENCODING_BYTES || unsure(s, "input.encoding", clean))
+        return;
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        for (const char *c = marks[i].value; c && *c; c++)
+            if ((unsigned char)*c >= 0x80) {
+                complain(s, marks[i].key, "'%s' must be ASCII when input.encoding is given",
+                         marks[i].key);
+                break;
+            }
+}
+
+/* Parts of a name are found by it. */
+static void check_separators(struct spec *s, bool clean)
+{
+    (void)clean;
+    if (!*s->values.input.separator)
+        complain(s, "input.separator", "'input.separator' is empty");
+    if (!*s->values.output.separator)
+        complain(s, "output.separator", "'output.separator' is empty");
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -136,7 +167,8 @@ static void check_columns(struct spec *s, bool clean)
 void tm_spec_contradictions(struct spec *s)
 {
     static void (*const checks[])(struct spec *, bool) = {
-        check_script, check_batch, check_quarantine, check_dialects, check_columns};
+        check_script,   check_batch,      check_quarantine, check_dialects,
+        check_encoding, check_separators, check_columns};
     bool clean = s->problems_n == 0;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         checks[i](s, clean);

@@ -39,6 +39,13 @@ struct spec_values {
         struct spec_list
             path;        /* as in the file, made relative to the working directory; default "-" */
         char *format;    /* NULL: from the path */
+        int compression; /* enums of format.h */
+        int encoding, on_invalid;
+        uint64_t skip;
+        char *at;   /* "": the document itself */
+        char *wrap; /* "": none */
+        bool unflatten;
+        char *separator;
         char *delimiter; /* NULL: the format's; else one byte, "\t" spelt tab or \t */
         char *quote;     /* NULL: the format's; "" none; else one byte */
         bool header;
@@ -65,6 +72,9 @@ struct spec_values {
         int header; /* enum spec_header */
         struct spec_list columns;
         int extra, missing, nested; /* enums of format.h */
+        char *separator;
+        bool escape_formulas;
+        int compression;
     } output;
     uint32_t workers; /* 0: auto */
     uint64_t chunk;   /* bytes */
@@ -77,6 +87,7 @@ struct spec_values {
         uint64_t record_time; /* ns, SPEC_UNLIMITED: none */
         uint64_t memory;      /* bytes, SPEC_UNLIMITED: none */
         uint64_t record_size, result_size;
+        uint32_t depth;
     } limits;
     int isolation;
     char *worker_program; /* path; NULL when not given */

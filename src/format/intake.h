@@ -1,0 +1,24 @@
+/*
+ * An input as a worker reads it: what is done to a record's bytes before its format parses them, and
+ * to the record afterwards, the same for all formats.
+ */
+#ifndef TM_FORMAT_INTAKE_H
+#define TM_FORMAT_INTAKE_H
+
+#include "format/format.h"
+
+struct intake {
+    const struct format *format;
+    struct input_dialect dialect;
+    struct reader *reader;
+    bool foreign; /* the chunk's bytes are not what they stand for: records are decoded singly */
+};
+
+/* Whole records in `bytes` come next. */
+void tm_intake_begin(struct intake *in, struct slice bytes);
+
+/* As format->parse; `length` and `lines` count bytes of the file. */
+enum parse_verdict tm_intake_parse(struct intake *in, struct arena *arena, const char *p, size_t n,
+                                   struct parsed *out, err *e);
+
+#endif
