@@ -21,7 +21,7 @@ build_packages="gcc libc6-dev cmake ninja-build pkg-config liblua5.4-dev libyaml
 # jq and Miller do the same work in another way: tests/diff compares. tests/api builds a host in C++, and
 # has scripts require a C module.
 test_packages="$build_packages libcmocka-dev python3 jq miller g++ lua-cjson"
-bench_packages="$build_packages python3 jq miller mawk lua5.4 lua-cjson"
+bench_packages="$build_packages python3 jq miller mawk gawk lua5.4 luajit lua-cjson"
 lint_packages="valgrind clang-format clang-tidy"
 
 packages_of() {
@@ -110,6 +110,14 @@ build() {
     quietly "$folder/build.log" cmake --build "$folder" -j "$(cpus)" ${1:+--target} "$@"
 }
 
+# DuckDB comes as a package of npm; without it, it is left out of the comparison.
+install_duckdb() {
+    command -v npm >/dev/null || bench_packages="nodejs npm" install_packages bench
+    [ -d build/duckdb/node_modules/@duckdb ] ||
+        npm install --no-audit --no-fund --silent --prefix build/duckdb @duckdb/node-api ||
+        echo "setup.sh: DuckDB cannot be installed: it is left out"
+}
+
 # One number from the first line of ctest's report.
 report_number() {
     sed -n "s/.*[[:space:]]$2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1
@@ -157,6 +165,7 @@ test)
 bench)
     install_packages bench
     build release ON tidemill_command tidemill_worker make_data
+    install_duckdb
     shift
     tests/bench/run "$@"
     ;;

@@ -1,7 +1,8 @@
 /*
- * Data for measurements and for comparisons with other programs: N records of eight fields, as JSON
- * lines of some 130 bytes or as CSV rows of some 73, on standard output. Record i depends on the seed
- * and on i alone, so that both forms say the same on every machine.
+ * Data for measurements and for comparisons with other programs, on standard output: N records of
+ * eight fields as JSON lines of some 130 bytes or as CSV or TSV rows of some 73, and what else a
+ * table of forms has below. Record i depends on the seed and on i alone, so that all forms say the
+ * same on every machine.
  *
  * No value of x becomes whole when it is doubled: programs differ in how they write 502.0.
  */
@@ -100,6 +101,102 @@ static void print_csv(const struct record *r)
     printf("%s\n", quote);
 }
 
+static void print_tsv(const struct record *r)
+{
+    printf("%lu\tuser-%07u\t%s%d.%03d\t%s%d.%03d\t%s\t%s\t%u\t%s %s %s\n", r->id, r->number,
+           sign(r->x), abs(r->x) / 1000, abs(r->x) % 1000, sign(r->y), abs(r->y) / 1000,
+           abs(r->y) % 1000, r->city, r->flag ? "true" : "false", r->score, r->note[0], r->note[1],
+           r->note[2]);
+}
+
+/* Text with an escape every few characters. */
+static void print_escaped_json(const struct record *r)
+{
+    printf(
+        "{\"id\":%lu,\"x\":%s%d.%03d,\"path\":\"C:\\\\%s\\\\%s\",\"text\":\"%s\\n\\\"%s\\\"\\t%s "
+        "\\u00e9\\n\\\"%s\\\"\\\\\",\"city\":\"%s\"}\n",
+        r->id, sign(r->x), abs(r->x) / 1000, abs(r->x) % 1000, r->note[0], r->note[1], r->note[0],
+        r->note[1], r->note[2], r->note[0], r->city);
+}
+
+static void print_escaped_csv(const struct record *r)
+{
+    printf("%lu,%s%d.%03d,\"%s\n\"\"%s\"\", %s\",\"\"\"%s\"\",\"\"%s\"\"\",%s\n", r->id, sign(r->x),
+           abs(r->x) / 1000, abs(r->x) % 1000, r->note[0], r->note[1], r->note[2], r->note[0],
+           r->note[1], r->city);
+}
+
+/* A hundred fields. */
+static void print_wide(const struct record *r)
+{
+    printf("{\"id\":%lu,\"x\":%s%d.%03d", r->id, sign(r->x), abs(r->x) / 1000, abs(r->x) % 1000);
+    for (unsigned i = 3; i <= 100; i++)
+        if (i % 2)
+            printf(",\"f%u\":%u", i, r->number + i);
+        else
+            printf(",\"f%u\":\"%s %s\"", i, r->note[i % 3], r->city);
+    fputs("}\n", stdout);
+}
+
+/* A megabyte. */
+static void print_large(const struct record *r)
+{
+    printf("{\"id\":%lu,\"x\":%s%d.%03d,\"text\":\"", r->id, sign(r->x), abs(r->x) / 1000,
+           abs(r->x) % 1000);
+    for (unsigned n = 0; n < 1000000; n += (unsigned)strlen(r->note[n % 3]) + 1)
+        printf("%s ", r->note[n % 3]);
+    fputs("\"}\n", stdout);
+}
+
+static void print_nested(const struct record *r)
+{
+    printf("{\"id\":%lu,\"user\":{\"name\":\"user-%07u\",\"address\":{\"city\":\"%s\",\"zip\":\"%"
+           "05u\"},"
+           "\"tags\":[\"%s\",\"%s\"]},\"total\":{\"net\":%s%d.%03d,\"tax\":%u},\"flag\":%s}\n",
+           r->id, r->number, r->city, r->score, r->note[0], r->note[1], sign(r->x),
+           abs(r->x) / 1000, abs(r->x) % 1000, r->score, r->flag ? "true" : "false");
+}
+
+static void print_text(const struct record *r)
+{
+    printf("2026-11-22T%02u:%02u:%02uZ %s worker-%u %s: request /%s/%s/%lu took %u ms\n",
+           r->number % 24, r->number % 60, r->score % 60, r->flag ? "INFO" : "WARN", r->score % 8,
+           r->note[0], r->note[1], r->note[2], r->id, r->score);
+}
+
+static const struct form {
+    const char *name;
+    void (*print)(const struct record *r);
+    const char *header;
+} forms[] = {
+    {"jsonl", print_json, NULL},
+    {"csv", print_csv, "id,name,x,y,city,flag,score,note"},
+    {"tsv", print_tsv, "id\tname\tx\ty\tcity\tflag\tscore\tnote"},
+    {"escaped.jsonl", print_escaped_json, NULL},
+    {"escaped.csv", print_escaped_csv, "id,x,text,quote,city"},
+    {"wide.jsonl", print_wide, NULL},
+    {"large.jsonl", print_large, NULL},
+    {"nested.jsonl", print_nested, NULL},
+    {"text", print_text, NULL},
+};
+
+static const struct form *find_form(const char *name)
+{
+    for (size_t i = 0; i < COUNT(forms); i++)
+        if (strcmp(name, forms[i].name) == 0)
+            return &forms[i];
+    return NULL;
+}
+
+static int usage(void)
+{
+    fputs("usage: make_data FORM [RECORDS [SEED]]\nforms:", stderr);
+    for (size_t i = 0; i < COUNT(forms); i++)
+        fprintf(stderr, " %s", forms[i].name);
+    fputc('\n', stderr);
+    return 2;
+}
+
 static bool number(const char *text, unsigned long *out)
 {
     char *end;
@@ -111,17 +208,15 @@ static bool number(const char *text, unsigned long *out)
 int main(int argc, char **argv)
 {
     unsigned long count = 1000000, seed = 1;
-    bool csv = argc > 1 && strcmp(argv[1], "csv") == 0;
-    if ((!csv && (argc < 2 || strcmp(argv[1], "jsonl") != 0)) || argc > 4 ||
-        (argc > 2 && !number(argv[2], &count)) || (argc > 3 && !number(argv[3], &seed))) {
-        fputs("usage: make_data jsonl|csv [RECORDS [SEED]]\n", stderr);
-        return 2;
-    }
-    if (csv)
-        puts("id,name,x,y,city,flag,score,note");
+    const struct form *form = argc > 1 ? find_form(argv[1]) : NULL;
+    if (!form || argc > 4 || (argc > 2 && !number(argv[2], &count)) ||
+        (argc > 3 && !number(argv[3], &seed)))
+        return usage();
+    if (form->header)
+        puts(form->header);
     for (unsigned long id = 1; id <= count; id++) {
         struct record r = make_record(seed, id);
-        (csv ? print_csv : print_json)(&r);
+        form->print(&r);
     }
     if (fflush(stdout) != 0 || ferror(stdout)) {
         perror("make_data: cannot write");

@@ -6,6 +6,7 @@ Each way takes two files and returns None, or where and how they first differ:
   json       JSON lines with the same values in the same order; 502.0 is 502, true is not 1
   json-keys  the same, whatever the order of the keys
   csv        rows with the same cells; cells that are numbers by their value
+  tsv        the same, cells between tabs
 
 usage: agree.py WAY FILE FILE
 """
@@ -63,11 +64,19 @@ def by_csv(a, b):
                       lambda x, y: len(x) == len(y) and all(map(same_cell, x, y)))
 
 
+def by_tsv(a, b):
+    with open(a, encoding="utf-8", newline="\n") as file_a, open(b, encoding="utf-8", newline="\n") as file_b:
+        return differ((line.rstrip("\n").split("\t") for line in file_a),
+                      (line.rstrip("\n").split("\t") for line in file_b),
+                      lambda x, y: len(x) == len(y) and all(map(same_cell, x, y)))
+
+
 WAYS = {
     "bytes": by_bytes,
     "json": by_json,
     "json-keys": lambda a, b: by_json(a, b, ordered=False),
     "csv": by_csv,
+    "tsv": by_tsv,
 }
 
 
