@@ -229,7 +229,9 @@ static int want_worker(struct tidemill_run *run, struct worker_handle *w, err *e
     if (w->state == WORKER_NONE)
         return TIDEMILL_OK;
     int status = tm_loop_want(&run->loop, &w->in, link_waiting(&w->link) ? EPOLLOUT : 0, e);
-    return status == TIDEMILL_OK ? tm_loop_want(&run->loop, &w->out, read ? EPOLLIN : 0, e)
+    if (status == TIDEMILL_OK)
+        status = tm_loop_want(&run->loop, &w->out, read ? EPOLLIN : 0, e);
+    return status == TIDEMILL_OK ? tm_loop_want(&run->loop, &w->end, read ? EPOLLIN : 0, e)
                                  : status;
 }
 
@@ -262,7 +264,8 @@ static int move_worker(struct tidemill_run *run, struct worker_handle *w, err *e
     /* A broken pipe shows as the end of the results, which say more. */
     if (link_waiting(&w->link) && tm_link_flush(&w->link, w->process.in) < 0)
         tm_link_release(&w->link);
-    return w->out.ready && !w->gone ? tm_collector_read(&run->collector, w, e) : TIDEMILL_OK;
+    bool ready = w->out.ready || w->end.ready;
+    return ready && !w->gone ? tm_collector_read(&run->collector, w, e) : TIDEMILL_OK;
 }
 
 /* Workers that are gone with nothing left to say and nothing in hand. */
@@ -391,7 +394,8 @@ static bool has_events(const struct tidemill_run *run)
 {
     bool events = run->source.watch.ready || run->out.watch.ready || run->quarantine.watch.ready;
     for (uint32_t i = 0; i < run->plan->workers && !events; i++)
-        events = run->pool->workers[i].in.ready || run->pool->workers[i].out.ready;
+        events = run->pool->workers[i].in.ready || run->pool->workers[i].out.ready ||
+                 run->pool->workers[i].end.ready;
     return events;
 }
 
@@ -426,7 +430,7 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
     if (status == TIDEMILL_OK && stop_is_new(run)) {
         run->stopping = true;
         tm_splitter_stop(&run->splitter);
-        if (run->phase == RUN_GOING)
+        if (run->phase == RUN_GOING || run->phase == RUN_TEARDOWN)
             tm_recovery_stop(&run->recovery);
     }
     bool feed = run->phase == RUN_GOING && !sink_full(&run->out);

@@ -49,7 +49,10 @@ int tm_collector_read(struct collector *c, struct worker_handle *w, err *e)
 {
     switch (tm_frame_fill(&w->reader, w->process.out)) {
     case FILL_BYTES:
+        break;
     case FILL_BLOCK:
+        /* What it has started may hold its end of the pipe; it has ended nevertheless. */
+        w->gone = w->end.ready;
         break;
     case FILL_END:
         w->gone = true;

@@ -9,8 +9,10 @@
 
 #include "base/clock.h"
 #include "pipeline/fdio.h"
+#include "pipeline/watchdog.h"
 
 #define PIPE_SIZE ((size_t)256 << 10)
+#define TURN_MS   100
 /* Beyond what limits.result_size lets through: rows of other records, what was printed, headers. */
 #define FRAME_SLACK ((uint64_t)16 << 20)
 
@@ -32,7 +34,7 @@ int tm_pool_init(struct pool *p, const struct plan *plan, err *e)
         struct worker_handle *w = &p->workers[i];
         w->number = i + 1;
         tm_process_init(&w->process);
-        w->in.fd = w->out.fd = -1;
+        w->in.fd = w->out.fd = w->end.fd = -1;
     }
     return TIDEMILL_OK;
 }
@@ -45,13 +47,14 @@ void tm_pool_stop(struct pool *p, struct worker_handle *w, struct loop *loop, in
     if (loop) {
         tm_loop_forget(loop, &w->in);
         tm_loop_forget(loop, &w->out);
+        tm_loop_forget(loop, &w->end);
     }
     if (w->state != WORKER_ENDED)
         tm_process_kill(&w->process);
     tm_process_wait(&w->process, status);
     tm_link_release(&w->link);
     tm_frame_reader_release(&w->reader);
-    w->in.fd = w->out.fd = -1;
+    w->in.fd = w->out.fd = w->end.fd = -1;
     w->state = WORKER_NONE;
     w->gone = false;
     p->started--;
@@ -104,10 +107,11 @@ int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
     w->state = WORKER_STARTING;
     w->told_run = w->told_columns = w->gone = w->slow = w->garbage = false;
     w->told_file = w->sent_n = w->busy_end = 0;
-    w->silent = 0;
+    w->silent = w->stopped = 0;
     w->began = clock_now();
     w->in = (struct watch){.fd = w->process.in};
     w->out = (struct watch){.fd = w->process.out};
+    w->end = (struct watch){.fd = w->process.pidfd};
     tm_frame_reader_init(&w->reader, frame_max(plan->spec));
     if (++p->started > p->peak)
         p->peak = p->started;
@@ -131,11 +135,12 @@ void tm_pool_detach(struct pool *p, struct loop *loop)
     p->busy = false;
     for (uint32_t i = 0; i < p->plan->workers; i++) {
         struct worker_handle *w = &p->workers[i];
-        int in = w->in.fd, out = w->out.fd;
-        tm_loop_forget(loop, &w->in);
-        tm_loop_forget(loop, &w->out);
-        w->in.fd = in;
-        w->out.fd = out;
+        struct watch *watches[] = {&w->in, &w->out, &w->end};
+        for (size_t k = 0; k < sizeof watches / sizeof *watches; k++) {
+            int fd = watches[k]->fd;
+            tm_loop_forget(loop, watches[k]);
+            watches[k]->fd = fd;
+        }
     }
 }
 
@@ -291,6 +296,13 @@ int tm_pool_answer(struct worker_handle *w, const struct frame *f, err *e)
 
 /* ---- The end without a loop ---- */
 
+/* Who hears what is printed, and how long workers were waited for (ns): they run side by side. */
+struct hearing {
+    tm_pool_log *log;
+    void *context;
+    int64_t waited;
+};
+
 static void pass_log(const struct frame *f, tm_pool_log *log, void *context)
 {
     struct cursor c = {f->payload.p, f->payload.n, false};
@@ -300,22 +312,32 @@ static void pass_log(const struct frame *f, tm_pool_log *log, void *context)
         log(context, level, text);
 }
 
-/* Write and read what goes; false when the worker is gone. */
-static bool exchange(struct worker_handle *w)
+/*
+ * Write and read what goes, once; false when the worker is gone. *waited grows by the time it took,
+ * by a turn's at most: who was stopped himself has not waited.
+ */
+static bool exchange(struct worker_handle *w, int64_t *waited)
 {
     bool write = link_waiting(&w->link);
-    struct pollfd fds[2] = {{w->process.out, POLLIN, 0}, {w->process.in, POLLOUT, 0}};
-    poll(fds, write ? 2 : 1, -1);
+    struct pollfd fds[] = {
+        {w->process.pidfd, POLLIN, 0}, {w->process.out, POLLIN, 0}, {w->process.in, POLLOUT, 0}};
+    int64_t before = clock_now();
+    poll(fds, write ? 3 : 2, TURN_MS);
+    int64_t passed = clock_now() - before;
+    *waited += passed < TURN_MS * 1000000 ? passed : TURN_MS * 1000000;
     if (write && tm_link_flush(&w->link, w->process.in) < 0)
         tm_link_release(&w->link);
     enum frame_fill fill = tm_frame_fill(&w->reader, w->process.out);
-    return fill != FILL_END && fill != FILL_ERROR;
+    /* Others may hold its end of the pipe; it has ended nevertheless. */
+    bool ended = fds[0].revents && fill == FILL_BLOCK;
+    return fill != FILL_END && fill != FILL_ERROR && !ended;
 }
 
-/* Frames of a worker until it has come to this state, or has ended. */
-static int hear_out(struct worker_handle *w, enum worker_state state, tm_pool_log *log,
-                    void *context, err *e)
+/* Frames of a worker until it has come to this state, has ended, or has taken too long for that. */
+static int hear_out(const struct pool *p, struct worker_handle *w, enum worker_state state,
+                    struct hearing *h, err *e)
 {
+    uint64_t limit = p->plan->spec->values.limits.setup_time;
     struct frame f;
     bool alive = true;
     while (w->state < state) {
@@ -323,10 +345,12 @@ static int hear_out(struct worker_handle *w, enum worker_state state, tm_pool_lo
         if (next == FRAME_BAD || w->gone || (next == FRAME_WAIT && !alive))
             return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u died while it %s", w->number,
                               state == WORKER_READY ? "started" : "ended");
+        if (next == FRAME_WAIT && (uint64_t)h->waited > limit)
+            return tm_watchdog_setup_text(p->plan->spec, "teardown", e);
         if (next == FRAME_WAIT) {
-            alive = exchange(w);
+            alive = exchange(w, &h->waited);
         } else if (f.type == FRAME_LOG) {
-            pass_log(&f, log, context);
+            pass_log(&f, h->log, h->context);
         } else {
             int status = tm_pool_answer(w, &f, e);
             if (status != TIDEMILL_OK)
@@ -339,6 +363,7 @@ static int hear_out(struct worker_handle *w, enum worker_state state, tm_pool_lo
 int tm_pool_check(struct pool *p, tm_pool_log *log, void *context, err *e)
 {
     struct worker_handle *w = &p->workers[0];
+    struct hearing h = {log, context, 0};
     struct sigpipe_guard guard;
     int ignored;
     p->check = true;
@@ -346,7 +371,7 @@ int tm_pool_check(struct pool *p, tm_pool_log *log, void *context, err *e)
     if (status != TIDEMILL_OK)
         return status;
     tm_sigpipe_enter(&guard);
-    status = hear_out(w, WORKER_READY, log, context, e);
+    status = hear_out(p, w, WORKER_READY, &h, e);
     tm_pool_stop(p, w, NULL, &ignored);
     tm_sigpipe_leave(&guard);
     return status;
@@ -354,6 +379,7 @@ int tm_pool_check(struct pool *p, tm_pool_log *log, void *context, err *e)
 
 int tm_pool_end(struct pool *p, tm_pool_log *log, void *context, err *e)
 {
+    struct hearing h = {log, context, 0};
     struct sigpipe_guard guard;
     int result = TIDEMILL_OK, ignored;
     tm_sigpipe_enter(&guard);
@@ -374,7 +400,7 @@ int tm_pool_end(struct pool *p, tm_pool_log *log, void *context, err *e)
         struct worker_handle *w = &p->workers[i];
         if (w->state == WORKER_NONE)
             continue;
-        int status = hear_out(w, WORKER_ENDED, log, context, result == TIDEMILL_OK ? e : NULL);
+        int status = hear_out(p, w, WORKER_ENDED, &h, result == TIDEMILL_OK ? e : NULL);
         if (result == TIDEMILL_OK)
             result = status;
         tm_pool_stop(p, w, NULL, &ignored);

@@ -28,7 +28,7 @@ struct worker_handle {
     uint32_t number; /* 1-based */
     enum worker_state state;
     struct process process;
-    struct watch in, out;
+    struct watch in, out, end; /* its pipes, and its pidfd */
     struct frame_reader reader;
     struct link link;
     struct chunk *hand[HAND_MAX]; /* oldest first; the merger's */
@@ -38,9 +38,10 @@ struct worker_handle {
     uint32_t told_file;
     int64_t began;           /* when it could begin the oldest chunk in hand */
     uint32_t busy, busy_end; /* records of the oldest chunk that a BUSY frame named; end 0: none */
-    int64_t silent;          /* ns that it has been at a record without a word */
+    int64_t silent;          /* ns that it has been at something without a word */
+    int64_t stopped;         /* ns of them that somebody has stopped it */
     bool garbage;            /* gone because it sent what no worker sends */
-    bool slow;               /* killed for that */
+    bool slow;               /* killed because it was over its time */
     bool gone;               /* its results have ended; what is in the reader may still count */
 };
 

@@ -239,13 +239,15 @@ int tm_process_start(struct process *p, const struct process_config *config, err
     int number = errno;
     if (pid == 0)
         child(&pipes, config, exec ? program : NULL);
+    /* Before a handler of the host's may reap it, and its number is another's. */
+    int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (pid < 0) {
         close_pipes(&pipes);
         return tm_err_errno(e, TIDEMILL_E_WORKER, number, "cannot fork a worker");
     }
     p->pid = pid;
-    p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    p->pidfd = pidfd;
     keep_ends(p, &pipes);
     close_pipes(&pipes);
     return TIDEMILL_OK;

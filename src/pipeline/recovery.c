@@ -15,9 +15,13 @@
 #define FUTILE_MAX       20
 #define START_DEATHS_MAX 3
 #define ALONE_MAX        3
-/* So much of a turn counts at most, and so long a turn lasts at most while records are timed. */
-#define TURN_NS    100000000
-#define SILENCE_NS 120000000
+/* So much of a turn counts at most: while there are limits of time, and while there are none. */
+#define TURN_NS      100000000
+#define LONG_TURN_NS 1000000000
+#define SILENCE_NS   120000000
+/* Who is silent is looked at after the one, and ended after the other, if nothing can be going on. */
+#define LOOK_NS  1000000000
+#define STUCK_NS 10000000000
 
 /* ---- Deaths ---- */
 
@@ -38,8 +42,11 @@ static bool is_crash(int number)
 static int died_starting(struct recovery *r, const struct worker_handle *w, int status,
                          const char *how, err *e)
 {
+    if (w->slow)
+        return tm_watchdog_setup_text(r->pool->plan->spec, "setup", e);
     if (status != -1 && WIFSIGNALED(status)) {
-        uint32_t most = is_crash(WTERMSIG(status)) ? START_DEATHS_MAX : FUTILE_MAX;
+        bool likely = w->garbage || is_crash(WTERMSIG(status));
+        uint32_t most = likely ? START_DEATHS_MAX : FUTILE_MAX;
         if (++r->start_deaths < most)
             return TIDEMILL_OK;
     }
@@ -55,6 +62,8 @@ static int died_ending(const struct recovery *r, const struct worker_handle *w, 
                        const char *how, err *e)
 {
     char text[256];
+    if (w->slow)
+        return tm_watchdog_setup_text(r->pool->plan->spec, "teardown", e);
     if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status))
         return tm_err_set(e, TIDEMILL_E_SCRIPT, "teardown: worker %u %s", w->number, how);
     snprintf(text, sizeof text, "worker %u %s in its teardown", w->number, how);
@@ -143,7 +152,8 @@ void tm_recovery_stop(struct recovery *r)
     r->stopping = true;
     for (uint32_t i = 0; i < r->pool->plan->workers; i++) {
         const struct worker_handle *w = &r->pool->workers[i];
-        if (w->hand_n && (w->state == WORKER_STARTING || w->state == WORKER_READY))
+        bool begun = w->state == WORKER_STARTING || w->state == WORKER_READY;
+        if ((w->hand_n && begun) || w->state == WORKER_ENDING)
             tm_process_signal(&w->process, WATCHDOG_STOP_SIGNAL);
     }
 }
@@ -166,6 +176,8 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
     /* Its chunk is not finished, and nothing that comes after it counts. */
     if (r->stopping && c)
         return tm_err_set(e, TIDEMILL_E_STOPPED, RECOVERY_STOPPED);
+    if (r->stopping && state == WORKER_ENDING)
+        return tm_err_set(e, TIDEMILL_E_STOPPED, "stopped before teardown was done");
     if (state == WORKER_ENDING)
         return died_ending(r, w, wait_status, how, e);
     if (starting)
@@ -205,14 +217,27 @@ int tm_recovery_next(struct recovery *r, struct worker_handle *w, err *e)
     return tm_pool_send(w, r->merger->output, e);
 }
 
-/* ---- The clock of records ---- */
+/* ---- The clock of what workers are at ---- */
 
-static int64_t limit_of(const struct recovery *r)
+/* What the worker is at may take so long (ns); 0: as long as it likes. */
+static int64_t limit_of(const struct recovery *r, const struct worker_handle *w)
 {
-    uint64_t limit = r->pool->plan->spec->values.limits.record_time;
-    if (limit == SPEC_UNLIMITED || limit > INT64_MAX / 2 / call_size(r))
+    const struct spec_values *v = &r->pool->plan->spec->values;
+    bool at_records = w->state == WORKER_READY;
+    uint64_t limit = at_records ? v->limits.record_time : v->limits.setup_time;
+    uint32_t times = at_records ? call_size(r) : 1;
+    if (limit == SPEC_UNLIMITED || limit > INT64_MAX / 2 / times)
         return 0;
-    return (int64_t)limit * call_size(r);
+    return (int64_t)limit * times;
+}
+
+/* A turn lasts so long at most while somebody is timed, and no more of it counts. */
+static int64_t turn_max(const struct recovery *r)
+{
+    const struct spec_values *v = &r->pool->plan->spec->values;
+    bool limited = v->limits.record_time != SPEC_UNLIMITED ||
+                   v->limits.setup_time != SPEC_UNLIMITED;
+    return limited ? TURN_NS : LONG_TURN_NS;
 }
 
 /*
@@ -240,64 +265,78 @@ static bool has_moved(const struct worker_handle *w)
     return w->out.ready || (w->in.ready & EPOLLOUT);
 }
 
-/* Are the results of all that it was sent here, and only wait for their turn? */
-static bool has_finished(const struct worker_handle *w)
+/* What a worker has said that waits for its turn. */
+struct said {
+    bool all;  /* it is done with what it was sent */
+    bool half; /* a frame has begun, and goes no further */
+};
+
+static struct said look_ahead(const struct worker_handle *w)
 {
     struct frame_reader ahead = w->reader; /* looked at: nothing is taken */
     const struct chunk *last = w->sent_n ? w->hand[w->sent_n - 1] : NULL;
+    struct said said = {0};
     struct frame f;
-    bool finished = false;
-    while (last && tm_frame_next(&ahead, &f) == FRAME_TAKEN) {
+    while (tm_frame_next(&ahead, &f) == FRAME_TAKEN) {
         struct cursor in = {f.payload.p, f.payload.n, false};
         if (f.type == FRAME_RESULT)
-            finished = tm_cursor_u64(&in) == last->sequence &&
+            said.all = last && tm_cursor_u64(&in) == last->sequence &&
                        tm_cursor_u32(&in) == last->part_end - last->part;
     }
-    return finished;
+    said.half = frame_pending(&ahead) > 0;
+    return said;
 }
 
 /*
- * Setup and teardown may take their time. A process that somebody has stopped will never be done
- * with them; its record is innocent.
+ * A worker that is silent: is it done for? One over its limit is. One that is stopped, while we are
+ * not, will never go on by itself, and its record is innocent. One that sends half a frame and goes
+ * to sleep does not write frames: who does writes them whole, or fills its pipe.
  */
-static void kill_silent(struct worker_handle *w)
+static void judge(const struct recovery *r, struct worker_handle *w, int64_t passed)
 {
-    bool stopped = tm_process_is_stopped(&w->process);
-    if (w->state == WORKER_READY ? has_finished(w) : !stopped)
+    int64_t limit = limit_of(r, w);
+    bool over = limit && w->silent >= limit + patience(w);
+    if (!over && w->silent < LOOK_NS)
         return;
-    w->slow = !stopped;
-    tm_process_kill(&w->process);
+    struct said said = look_ahead(w);
+    bool stopped = tm_process_is_stopped(&w->process);
+    bool half = said.half && !stopped && w->silent >= STUCK_NS;
+    w->stopped = stopped ? w->stopped + passed : 0;
+    if (said.all && !said.half) {
+        w->silent = 0;
+    } else if (over || half || w->stopped >= STUCK_NS) {
+        w->garbage = half;
+        w->slow = !half && !stopped;
+        w->silent = w->stopped = 0;
+        tm_process_kill(&w->process);
+    }
 }
 
 void tm_recovery_time(struct recovery *r)
 {
-    int64_t limit = limit_of(r);
-    if (!limit)
-        return;
     int64_t now = clock_now(), passed = r->last_turn ? now - r->last_turn : 0;
     r->last_turn = now;
-    if (passed > TURN_NS)
-        passed = TURN_NS;
+    if (passed > turn_max(r))
+        passed = turn_max(r);
     for (uint32_t i = 0; i < r->pool->plan->workers; i++) {
         struct worker_handle *w = &r->pool->workers[i];
         w->silent = is_timed(w) && !has_moved(w) ? w->silent + passed : 0;
-        if (w->silent < limit + patience(w))
-            continue;
-        w->silent = 0;
-        kill_silent(w);
+        judge(r, w, passed);
     }
 }
 
 int64_t tm_recovery_deadline(const struct recovery *r)
 {
-    int64_t limit = limit_of(r), least = 0;
-    for (uint32_t i = 0; limit && i < r->pool->plan->workers; i++) {
+    int64_t now = clock_now(), turn = turn_max(r), when = 0;
+    for (uint32_t i = 0; i < r->pool->plan->workers; i++) {
         const struct worker_handle *w = &r->pool->workers[i];
-        int64_t left = limit + patience(w) - w->silent;
-        if (left > TURN_NS)
-            left = TURN_NS;
-        if (is_timed(w) && (!least || left < least))
-            least = left;
+        int64_t limit = limit_of(r, w), left = limit + patience(w) - w->silent;
+        /* The same time for many turns, so that the timer is set but once. */
+        int64_t due = now - now % turn + turn;
+        if (limit && now + left < due)
+            due = now + left;
+        if (is_timed(w) && (!when || due < when))
+            when = due;
     }
-    return least ? clock_now() + least : 0;
+    return when;
 }

@@ -29,8 +29,8 @@ struct recovery {
 /* Why the parent itself ended a worker; NULL in tm_recovery_died: it died by itself. */
 #define RECOVERY_GARBAGE "sent what no worker sends"
 
-/* The run is to end: workers are asked to stop after the record in hand. Those that did not begin
-   anything are left alone. */
+/* The run is to end: workers are asked to stop after the record in hand, or in setup and teardown at
+   once. Those that have nothing to do are left alone. */
 void tm_recovery_stop(struct recovery *r);
 
 /*
@@ -47,12 +47,14 @@ void tm_recovery_progress(struct recovery *r, struct chunk *c);
 int tm_recovery_next(struct recovery *r, struct worker_handle *w, err *e);
 
 /*
- * Let the clock of limits.record_time go on for workers that are silent with a record in hand, and
- * kill those that are over it. Called once a turn, after the wait: at most 100 ms count for one turn,
- * so that a process group that was stopped has not timed out.
+ * Let the clocks of limits.record_time and limits.setup_time go on for workers that are silent with
+ * something to do, and kill those that are over them; also, after ten seconds, who is stopped
+ * (SIGSTOP, SIGTTOU) or has fallen asleep over half a frame. Called once a turn, after the wait: at
+ * most 100 ms count for one turn (a second without limits), so that a process group that was stopped
+ * has not timed out.
  */
 void tm_recovery_time(struct recovery *r);
-/* When tm_recovery_time has to be called again at the latest, by clock_now; 0: no record is timed. */
+/* When tm_recovery_time has to be called again at the latest, by clock_now; 0: nobody is timed. */
 int64_t tm_recovery_deadline(const struct recovery *r);
 
 #endif

@@ -29,6 +29,7 @@ static struct {
     sig_atomic_t seen; /* the call that the last tick saw */
     uint32_t ticks;    /* that saw it */
     volatile sig_atomic_t over;
+    volatile sig_atomic_t records;
     volatile sig_atomic_t stop;
 } dog;
 
@@ -73,6 +74,8 @@ static void tick(int number)
 static void on_stop(int number)
 {
     (void)number;
+    if (!dog.records)
+        _exit(WORKER_EXIT_STOPPED);
     dog.stop = 1;
 }
 
@@ -80,6 +83,13 @@ bool tm_watchdog_listen(void)
 {
     struct sigaction action = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
     return sigaction(WATCHDOG_STOP_SIGNAL, &action, NULL) == 0;
+}
+
+void tm_watchdog_records(bool on)
+{
+    dog.records = on;
+    if (!on && dog.stop)
+        _exit(WORKER_EXIT_STOPPED);
 }
 
 bool tm_watchdog_stop_asked(void)
@@ -138,4 +148,11 @@ void tm_watchdog_text(const struct spec *spec, err *e)
     uint64_t ns = spec->values.limits.record_time;
     tm_err_set(e, TIDEMILL_E_SCRIPT, "the script took longer than %g s (limits.record_time)",
                (double)ns / 1e9);
+}
+
+int tm_watchdog_setup_text(const struct spec *spec, const char *what, err *e)
+{
+    uint64_t ns = spec->values.limits.setup_time;
+    return tm_err_set(e, TIDEMILL_E_SCRIPT, "%s took longer than %g s (limits.setup_time)", what,
+                      (double)ns / 1e9);
 }

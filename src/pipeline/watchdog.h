@@ -24,10 +24,12 @@ bool tm_watchdog_start(const struct spec *spec, struct script *script);
 
 /*
  * The parent asks with this signal to stop after the record in hand. Listening begins before there
- * is any; tm_watchdog_stop_asked() says whether it has come.
+ * is any; tm_watchdog_stop_asked() says whether it has come. While no records are done, in setup and
+ * in teardown, it ends the process.
  */
 #define WATCHDOG_STOP_SIGNAL (SIGRTMAX - 2)
 bool tm_watchdog_listen(void);
+void tm_watchdog_records(bool on);
 bool tm_watchdog_stop_asked(void);
 
 /* A call begins for the records first .. end-1 of the part in hand; and it ends. */
@@ -43,5 +45,7 @@ void tm_watchdog_close(const struct spec *spec);
 
 /* The one text of this failure, for workers and for the parent: E_SCRIPT. */
 void tm_watchdog_text(const struct spec *spec, err *e);
+/* The same of limits.setup_time; `what` is "setup" or "teardown". Gives E_SCRIPT. */
+int tm_watchdog_setup_text(const struct spec *spec, const char *what, err *e);
 
 #endif

@@ -508,6 +508,7 @@ static void make_script(struct worker *w, const struct protocol_job *job)
     }
     if (!job->check && !tm_watchdog_start(&w->spec, w->script))
         give_up_text("the worker cannot have a timer for limits.record_time");
+    tm_watchdog_records(true);
     send_status(FRAME_READY, 0, "");
 }
 
@@ -533,6 +534,7 @@ static void handle_end(struct worker *w, struct cursor *c)
 {
     (void)c;
     err why = {0};
+    tm_watchdog_records(false);
     int status = tm_script_teardown(w->script, &why);
     tm_watchdog_close(&w->spec);
     tm_script_free(w->script);

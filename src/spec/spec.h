@@ -85,6 +85,7 @@ struct spec_values {
     } errors;
     struct {
         uint64_t record_time; /* ns, SPEC_UNLIMITED: none */
+        uint64_t setup_time;  /* likewise; of setup, and of teardown */
         uint64_t memory;      /* bytes, SPEC_UNLIMITED: none */
         uint64_t record_size, result_size;
         uint32_t depth;

@@ -70,6 +70,16 @@ static int burn(lua_State *L)
     return 0;
 }
 
+/* A process beside this one, which has all that it has and does nothing. */
+static int linger(lua_State *L)
+{
+    if (fork() == 0)
+        for (;;)
+            pause();
+    (void)L;
+    return 0;
+}
+
 static void leave(int number)
 {
     (void)number;
@@ -89,13 +99,8 @@ int luaopen_poison(lua_State *L);
 int luaopen_poison(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"crash", crash},
-        {"eat", eat},
-        {"spin", spin},
-        {"eat_and_abort", eat_and_abort},
-        {"sleep", sleep_on},
-        {"burn", burn},
-        {"exit_on_signal", exit_on_signal},
+        {"crash", crash},    {"eat", eat},   {"spin", spin},     {"eat_and_abort", eat_and_abort},
+        {"sleep", sleep_on}, {"burn", burn}, {"linger", linger}, {"exit_on_signal", exit_on_signal},
         {NULL, NULL},
     };
     luaL_newlib(L, functions);
