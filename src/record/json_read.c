@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 #include "base/utf8.h"
+#include "record/json_quick.h"
 #include "record/json_scan.h"
-#include "record/json_text.h"
 
 struct open_bracket {
     bool object;
@@ -21,7 +21,7 @@ struct json_reader {
     struct open_bracket *stack; /* max_depth of them */
     struct json_keys keys;
     /* The keys of an earlier record, all different and without escapes, and their bytes. */
-    struct slice *known;
+    struct known_key *known;
     uint32_t known_n, known_cap;
     struct buf known_bytes;
     uint32_t expected; /* fields of the record before */
@@ -128,25 +128,18 @@ static const char *scan_string(struct json_scan *s, const char *quote, bool *esc
     return p + 1;
 }
 
-static inline const char *skip_digits(const char *p, const char *end)
-{
-    while (p < end && (unsigned char)(*p - '0') < 10)
-        p++;
-    return p;
-}
-
 /* RFC 8259 section 6. */
 static const char *scan_number(struct json_scan *s, const char *p)
 {
     const char *end = s->end, *digits = p + (*p == '-');
-    p = skip_digits(digits, end);
+    p = json_skip_digits(digits, end);
     if (p == digits)
         return tm_json_expected(s, p, "a digit after '-'");
     if (*digits == '0' && p - digits > 1)
         return tm_json_fail(s, digits, "a number begins with a needless 0");
     if (p < end && *p == '.') {
         digits = p + 1;
-        p = skip_digits(digits, end);
+        p = json_skip_digits(digits, end);
         if (p == digits)
             return tm_json_expected(s, p, "a digit after '.'");
     }
@@ -155,7 +148,7 @@ static const char *scan_number(struct json_scan *s, const char *p)
         if (p < end && (*p == '+' || *p == '-'))
             p++;
         digits = p;
-        p = skip_digits(digits, end);
+        p = json_skip_digits(digits, end);
         if (p == digits)
             return tm_json_expected(s, p, "a digit in an exponent");
     }
@@ -298,7 +291,7 @@ struct shape {
 /* Is the known key number `i` at p? */
 static inline bool is_known(const struct json_scan *s, uint32_t i, const char *p)
 {
-    struct slice key = s->r->known[i];
+    struct slice key = s->r->known[i].key;
     return (size_t)(s->end - p) >= key.n + 2 && p[key.n + 1] == '"' &&
            memcmp(p + 1, key.p, key.n) == 0;
 }
@@ -316,7 +309,7 @@ static const char *read_key(struct json_scan *s, struct shape *shape, struct fie
             shape->known = false;
         } else if (is_known(s, i, p)) {
             shape->next = i + 1;
-            f->key = (struct slice){p + 1, r->known[i].n};
+            f->key = (struct slice){p + 1, r->known[i].key.n};
             return p + f->key.n + 2;
         }
     }
@@ -358,7 +351,7 @@ static void learn(struct json_reader *r, const struct node *n)
     if (n->count > KNOWN_MAX)
         return;
     if (n->count > r->known_cap) {
-        struct slice *known = realloc(r->known, n->count * sizeof *known);
+        struct known_key *known = realloc(r->known, n->count * sizeof *known);
         if (!known)
             return;
         r->known = known;
@@ -371,7 +364,7 @@ static void learn(struct json_reader *r, const struct node *n)
         return;
     const char *p = r->known_bytes.p ? r->known_bytes.p : "";
     for (uint32_t i = 0; i < n->count; i++) {
-        r->known[i] = (struct slice){p, n->fields[i].key.n};
+        r->known[i] = json_known_key((struct slice){p, n->fields[i].key.n});
         p += n->fields[i].key.n;
     }
     r->known_n = n->count;
@@ -395,6 +388,35 @@ static const char *check_keys(struct json_scan *s, const struct node *n, const s
     return p;
 }
 
+/* Fields that are as expected, from p on, as many as there are; behind the last one, or p. */
+static const char *read_expected(struct json_scan *s, struct node *n, struct shape *shape,
+                                 const char *p)
+{
+    const struct json_reader *r = s->r;
+    const char *behind = p;
+    while (shape->next < r->known_n && n->count < n->cap && s->end - p > JSON_STRIDE) {
+        const struct known_key *k = &r->known[shape->next];
+        const char *value = p + k->n;
+        const char *stop = json_begins_with(p, k) ? json_quick_scalar(value, s->end) : NULL;
+        if (!stop)
+            break;
+        struct slice source = {value, (size_t)(stop - value)};
+        n->fields[n->count++] = (struct field){
+            .key = {p + 1, k->key.n},
+            .start = p,
+            .source = source,
+            .value = {.kind = VALUE_JSON, .text = source},
+        };
+        n->live++;
+        shape->next++;
+        behind = stop;
+        if (*stop != ',')
+            break;
+        p = stop + 1;
+    }
+    return behind;
+}
+
 /* The object at p; what is behind it. */
 static const char *read_object(struct json_scan *s, const char *p, struct node *n)
 {
@@ -402,7 +424,8 @@ static const char *read_object(struct json_scan *s, const char *p, struct node *
     const char *begin = p;
     p = json_skip_space(p + 1, s->end);
     while (n->count || p == s->end || *p != '}') {
-        p = read_field(s, n, &shape, p);
+        const char *behind = shape.known ? read_expected(s, n, &shape, p) : p;
+        p = behind > p ? json_skip_space(behind, s->end) : read_field(s, n, &shape, p);
         if (!p)
             return NULL;
         if (p < s->end && *p == '}')

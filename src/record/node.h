@@ -43,6 +43,7 @@ struct columns {
     const struct slice *raw;   /* n header cells as they stand in the file, quotes included; NULL
                                   where they do not matter or no name is quite the file's */
     char delimiter, quote;     /* that `raw` was written with */
+    bool escapes;              /* likewise */
     const uint8_t *as_text;    /* n flags: the column's cells are VALUE_TEXT; NULL: none is */
     uint32_t cells;            /* in a row of the file; n, unless columns lost their name to a later
                                   one of the same name and are left out */
