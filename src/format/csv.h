@@ -1,11 +1,14 @@
 /*
- * CSV inside: the one state machine and the one scanner that split, parse, header and relayout
- * share, so that they agree on every byte string.
+ * CSV and TSV inside: the one state machine and the one scanner that split, parse, header and
+ * relayout share, so that they agree on every byte string.
  *
  * RFC 4180, and for what it leaves open: a quote opens only at a field's start; a byte behind a
  * closing quote other than delimiter, quote or line end returns to unquoted; a record ends at LF or
  * CRLF outside quotes, a lone CR is data; blank and comment lines exist only at a record's start.
  * The strict rules (stray quotes, ragged rows) decide what a record is worth, never where it ends.
+ *
+ * TSV is CSV with tabs, without quotes, and with escapes in its cells (dialect.escapes). As nothing
+ * there can tell an empty cell from an empty line, a blank line is a record in a file of one column.
  */
 #ifndef TM_FORMAT_CSV_H
 #define TM_FORMAT_CSV_H
@@ -49,16 +52,20 @@ static inline enum csv_state csv_step(enum csv_state state, enum csv_class class
 
 enum csv_line { CSV_RECORD, CSV_BLANK_LINE, CSV_COMMENT_LINE, CSV_UNSURE };
 
+/* Is a blank line a record with one empty cell? */
+static inline bool csv_blank_is_record(const struct input_dialect *d)
+{
+    return d->escapes && d->columns && d->columns->cells == 1;
+}
+
 /* What begins at p, a record's start: UNSURE when more bytes are needed to know (never if final). */
 static inline enum csv_line csv_line_at(const struct input_dialect *d, const char *p, size_t n,
                                         bool final)
 {
     if (n == 0)
         return CSV_UNSURE;
-    if (p[0] == '\n')
-        return CSV_BLANK_LINE;
-    if (p[0] == '\r' && n > 1 && p[1] == '\n')
-        return CSV_BLANK_LINE;
+    if (p[0] == '\n' || (p[0] == '\r' && n > 1 && p[1] == '\n'))
+        return csv_blank_is_record(d) ? CSV_RECORD : CSV_BLANK_LINE;
     if (p[0] == '\r' && n == 1 && !final)
         return CSV_UNSURE;
     if (d->comment.n == 0)
@@ -80,7 +87,9 @@ struct csv_scan {
     const char *block; /* bit i of `hits` stands for block[i] */
     uint32_t hits;
     char delimiter;
-    char quote; /* '\n' where there are no quotes: finds nothing that is not found anyway */
+    char quote; /* '\n' where there are no quotes: finds nothing that is not found anyway; the
+                   backslash for csv_cells_begin() with escapes */
+    bool escapes;
 };
 
 static inline struct csv_scan csv_scan_begin(char delimiter, char quote, const char *p, size_t n)
@@ -90,6 +99,15 @@ static inline struct csv_scan csv_scan_begin(char delimiter, char quote, const c
                              .end = p + n,
                              .delimiter = delimiter,
                              .quote = quote == '\0' ? '\n' : quote};
+}
+
+/* For csv_cut(), which wants to know of escapes as well. */
+static inline struct csv_scan csv_cells_begin(char delimiter, char quote, bool escapes,
+                                              const char *p, size_t n)
+{
+    struct csv_scan s = csv_scan_begin(delimiter, escapes ? '\\' : quote, p, n);
+    s.escapes = escapes;
+    return s;
 }
 
 #if defined(__SSE2__) && !defined(TM_PORTABLE)
@@ -147,11 +165,12 @@ static inline enum csv_class csv_class_at(const struct csv_scan *s, const char *
 /* ---- cells ---- */
 
 enum {
-    CSV_HAS_QUOTES = 1,   /* begins with a quote */
-    CSV_HAS_DOUBLED = 2,  /* has doubled quotes inside */
-    CSV_HAS_TAIL = 4,     /* bytes behind the closing quote */
-    CSV_HAS_STRAY = 8,    /* a quote inside an unquoted field */
-    CSV_HAS_NO_CLOSE = 16 /* the input ends inside quotes */
+    CSV_HAS_QUOTES = 1,    /* begins with a quote */
+    CSV_HAS_DOUBLED = 2,   /* has doubled quotes inside */
+    CSV_HAS_TAIL = 4,      /* bytes behind the closing quote */
+    CSV_HAS_STRAY = 8,     /* a quote inside an unquoted field */
+    CSV_HAS_NO_CLOSE = 16, /* the input ends inside quotes */
+    CSV_HAS_ESCAPES = 32   /* has backslashes, where they escape; no other mark then */
 };
 
 struct csv_cell {
@@ -160,7 +179,7 @@ struct csv_cell {
     uint64_t lines;   /* line ends inside quotes */
 };
 
-/* The rest of csv_cut() for a field with quotes; `at` is the first of them. */
+/* The rest of csv_cut() for a field with quotes or escapes; `at` is the first of them. */
 enum csv_class tm_csv_cut_quoted(struct csv_scan *s, struct csv_cell *cell, const char *at);
 
 static inline void csv_cell_end(struct csv_scan *s, struct csv_cell *cell, const char *at,
@@ -190,8 +209,8 @@ static inline enum csv_class csv_cut(struct csv_scan *s, struct csv_cell *cell)
 }
 
 /*
- * What a cell says: its bytes without quotes. Only doubled quotes and tails need the arena.
- * p is NULL when memory is out.
+ * What a cell says: its bytes without quotes and escapes. Only doubled quotes, tails and escapes need
+ * the arena. p is NULL when memory is out.
  */
 struct slice tm_csv_content(const struct csv_cell *cell, char quote, struct arena *arena);
 
@@ -221,9 +240,20 @@ int tm_csv_relayout(const struct output_dialect *d, struct slice rows, uint32_t 
                     const struct slice *from, uint32_t to_n, const struct slice *to,
                     struct buf *out, err *e);
 
-/* Does the text need quotes: has it a delimiter, a quote, CR or LF? */
+/* Has the dialect a way to write what is special? */
+static inline bool csv_has_guard(const struct output_dialect *d)
+{
+    return d->quote != '\0' || d->escapes;
+}
+
+/* Does the text need a guard: has it a delimiter, a quote (or a backslash), CR or LF? */
 bool tm_csv_is_special(const struct output_dialect *d, struct slice text);
-/* Write it in quotes, those inside doubled; the dialect has quotes. */
-void tm_csv_put_quoted(struct buf *out, char quote, struct slice text);
+/* Write it in quotes, those inside doubled, or with escapes: the dialect has one of them. */
+void tm_csv_put_guarded(const struct output_dialect *d, struct buf *out, struct slice text);
+
+/* The text of a TSV cell, escapes undone; for content that has some. */
+struct slice tm_tsv_content(struct slice raw, struct arena *arena);
+/* And back. */
+void tm_tsv_put(struct buf *out, struct slice text);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The header of a CSV file: its first record flows in, column names flow out, all different.
+ * The header of a CSV or TSV file: its first record flows in, column names flow out, all different.
  * Everything made here lives in the caller's arena.
  */
 #include <stdio.h>
@@ -19,7 +19,7 @@ struct header {
 /* Cells of the record, by the machine. */
 static size_t count_cells(const struct input_dialect *d, struct slice first)
 {
-    struct csv_scan s = csv_scan_begin(d->delimiter, d->quote, first.p, first.n);
+    struct csv_scan s = csv_cells_begin(d->delimiter, d->quote, d->escapes, first.p, first.n);
     struct csv_cell cell;
     size_t n = 1;
     while (csv_cut(&s, &cell) == CSV_DELIMITER)
@@ -46,7 +46,8 @@ static int wrong_cell(const struct header *h, const struct csv_cell *cell, uint3
 /* Lines that end in CR alone would make the whole file one header. */
 static int wrong_line_end(const struct csv_cell *cell, uint32_t i, err *e)
 {
-    if (cell->marks || cell->raw.n == 0 || !memchr(cell->raw.p, '\r', cell->raw.n))
+    if ((cell->marks && cell->marks != CSV_HAS_ESCAPES) || cell->raw.n == 0 ||
+        !memchr(cell->raw.p, '\r', cell->raw.n))
         return TIDEMILL_OK;
     return tm_err_set(e, TIDEMILL_E_INPUT,
                       "column %u of the header holds a bare CR: lines end in LF or CRLF, not in CR "
@@ -57,7 +58,7 @@ static int wrong_line_end(const struct csv_cell *cell, uint32_t i, err *e)
 static int read_names(struct header *h, struct slice first, err *e)
 {
     const struct input_dialect *d = h->dialect;
-    struct csv_scan s = csv_scan_begin(d->delimiter, d->quote, first.p, first.n);
+    struct csv_scan s = csv_cells_begin(d->delimiter, d->quote, d->escapes, first.p, first.n);
     struct csv_cell cell;
     for (uint32_t i = 0; i < h->n; i++) {
         csv_cut(&s, &cell);
@@ -298,6 +299,7 @@ int tm_csv_header(const struct input_dialect *d, struct arena *arena, struct sli
         .raw = d->header && d->duplicates == DUPLICATES_ERROR ? h.raw : NULL,
         .delimiter = d->delimiter,
         .quote = d->quote,
+        .escapes = d->escapes,
         .as_text = as_text,
         .cells = (uint32_t)cells,
         .skipped = h.skipped,

@@ -1,6 +1,6 @@
 /*
- * A CSV record to a node, in one pass: the chunk's bytes flow in and stay where they are, cells
- * point into them. Only content with doubled quotes is copied, to the arena. The reader owns
+ * A CSV or TSV record to a node, in one pass: the chunk's bytes flow in and stay where they are, cells
+ * point into them. Only content with doubled quotes or escapes is copied, to the arena. The reader owns
  * nothing but itself; the columns are its maker's.
  */
 #include "format/csv.h"
@@ -43,8 +43,24 @@ void tm_csv_reader_free(struct reader *r)
     free(r);
 }
 
+/* `at` is the first backslash: the cell goes to the next delimiter or line end, whatever is in it. */
+static enum csv_class cut_escaped(struct csv_scan *s, struct csv_cell *cell, const char *at)
+{
+    enum csv_class class = CSV_QUOTE;
+    while (class == CSV_QUOTE) {
+        at = csv_scan_next(s);
+        class = csv_class_at(s, at);
+    }
+    cell->marks = CSV_HAS_ESCAPES;
+    cell->lines = 0;
+    csv_cell_end(s, cell, at, class);
+    return class;
+}
+
 enum csv_class tm_csv_cut_quoted(struct csv_scan *s, struct csv_cell *cell, const char *at)
 {
+    if (s->escapes)
+        return cut_escaped(s, cell, at);
     static const unsigned marks[] = {[CSV_START] = CSV_HAS_QUOTES,
                                      [CSV_UNQUOTED] = CSV_HAS_STRAY,
                                      [CSV_CLOSED] = CSV_HAS_DOUBLED};
@@ -80,6 +96,8 @@ enum csv_class tm_csv_cut_quoted(struct csv_scan *s, struct csv_cell *cell, cons
 struct slice tm_csv_content(const struct csv_cell *cell, char quote, struct arena *arena)
 {
     const char *p = cell->raw.p, *end = p + cell->raw.n;
+    if (cell->marks & CSV_HAS_ESCAPES)
+        return tm_tsv_content(cell->raw, arena);
     if (!(cell->marks & CSV_HAS_QUOTES))
         return cell->raw;
     if (cell->marks == CSV_HAS_QUOTES)
@@ -102,8 +120,8 @@ struct slice tm_csv_content(const struct csv_cell *cell, char quote, struct aren
     return (struct slice){out, n};
 }
 
-/* A cell with quotes: its content, or the note of what is wrong with it. */
-static struct slice quoted_cell(const struct reader *r, struct row *row,
+/* A cell with quotes or escapes: its content, or the note of what is wrong with it. */
+static struct slice marked_cell(const struct reader *r, struct row *row,
                                 const struct csv_cell *cell, struct arena *arena)
 {
     unsigned wrong = cell->marks & CSV_HAS_NO_CLOSE;
@@ -147,7 +165,7 @@ static const char *cut_row(const struct reader *r, struct csv_scan *s, struct ro
         class = csv_cut(s, &cell);
         struct slice content = cell.raw;
         if (cell.marks)
-            content = quoted_cell(r, row, &cell, arena);
+            content = marked_cell(r, row, &cell, arena);
         if (row->cells < r->cells && !(skipped && skipped[row->cells]))
             put_field(r, row, cell.raw, content);
         row->cells++;
@@ -254,7 +272,8 @@ enum parse_verdict tm_csv_parse(struct reader *r, struct arena *arena, const cha
     if (!node)
         return no_memory(r, p, n, out, e);
 
-    struct csv_scan s = csv_scan_begin(r->dialect.delimiter, r->dialect.quote, p, n);
+    struct csv_scan s = csv_cells_begin(r->dialect.delimiter, r->dialect.quote, r->dialect.escapes,
+                                        p, n);
     struct row row = {.node = node};
     const char *end = cut_row(r, &s, &row, arena);
     out->record = NULL;

@@ -1,5 +1,5 @@
 /*
- * What stands around CSV rows, and rows laid out anew: rows of a worker flow in, cut by the one
+ * What stands around CSV and TSV rows, and rows laid out anew: rows of a worker flow in, cut by the one
  * machine but not looked into, and flow out under other columns. The rows come from another process,
  * so their form is checked.
  */
@@ -29,7 +29,8 @@ void tm_csv_finish_free(struct finish *f)
 static struct slice own_cell(const struct output_dialect *d, uint32_t i, struct slice name)
 {
     const struct columns *like = d->like;
-    if (!like || !like->raw || like->delimiter != d->delimiter || like->quote != d->quote)
+    if (!like || !like->raw || like->delimiter != d->delimiter || like->quote != d->quote ||
+        like->escapes != d->escapes)
         return (struct slice){NULL, 0};
     if (i < like->n && slice_eq(like->names[i], name))
         return like->raw[i];
@@ -48,14 +49,15 @@ int tm_csv_finish_begin(struct finish *f, struct buf *out, uint32_t n, const str
     for (uint32_t i = 0; i < n; i++) {
         bool special = tm_csv_is_special(d, names[i]);
         struct slice own = own_cell(d, i, names[i]);
-        if (special && d->quote == '\0')
+        bool blank = n == 1 && names[i].n == 0;
+        if (special ? !csv_has_guard(d) : blank && d->escapes)
             return TIDEMILL_E_WRITE;
         if (i > 0)
             buf_byte(out, d->delimiter);
         if (own.p)
             buf_slice(out, own);
-        else if (special || (n == 1 && names[i].n == 0 && d->quote != '\0'))
-            tm_csv_put_quoted(out, d->quote, names[i]);
+        else if (special || (blank && d->quote != '\0'))
+            tm_csv_put_guarded(d, out, names[i]);
         else
             buf_slice(out, names[i]);
     }
@@ -93,15 +95,15 @@ static bool cut_row(struct relayout *r, struct csv_scan *s, struct slice *line_e
 static bool put_cell(struct relayout *r, struct buf *out, const struct csv_cell *cell)
 {
     struct slice raw = cell->raw;
-    bool lonely = raw.n == 0 && r->to_n == 1;
-    bool joins = raw.n && raw.p[raw.n - 1] == '\r';
-    if (r->dialect->quote == '\0' || (!lonely && !joins)) {
+    bool lonely = raw.n == 0 && r->to_n == 1 && r->dialect->quote != '\0';
+    bool joins = raw.n && raw.p[raw.n - 1] == '\r' && csv_has_guard(r->dialect);
+    if (!lonely && !joins) {
         buf_slice(out, raw);
         return true;
     }
     tm_arena_reset(&r->arena);
     struct slice content = tm_csv_content(cell, r->dialect->quote, &r->arena);
-    tm_csv_put_quoted(out, r->dialect->quote, content);
+    tm_csv_put_guarded(r->dialect, out, content);
     return content.p != NULL;
 }
 
@@ -130,7 +132,8 @@ int tm_csv_relayout(const struct output_dialect *d, struct slice rows, uint32_t 
         status = tm_err_memory(e, "rows");
         goto out;
     }
-    struct csv_scan s = csv_scan_begin(d->delimiter, d->quote, rows.n ? rows.p : "", rows.n);
+    struct csv_scan s = csv_cells_begin(d->delimiter, d->quote, d->escapes, rows.n ? rows.p : "",
+                                        rows.n);
     while (s.from < s.end) {
         struct slice line_end;
         if (!cut_row(&r, &s, &line_end)) {

@@ -1,15 +1,16 @@
 /*
- * A record to a CSV row: a node flows in, bytes are appended. In the reader's own dialect a record
+ * A record to a CSV or TSV row: a node flows in, bytes are appended. In the reader's own dialect a record
  * that nobody changed is copied with its line end, and so is each cell that nobody assigned; all
- * else is written anew, quoted only where it must be.
+ * else is written anew, quoted (in TSV: escaped) only where it must be.
  *
  * Rows that a writer laid out in another order than the output's are laid out anew by
  * csv_relayout.c. What comes out of that must be what a writer that knew the order would have
  * written, so two rules look odd here but hold both together:
- * - A cell that ends in CR gets quotes in a row laid out anew, as the row's LF may come to follow
+ * - A cell that ends in CR gets quotes (or an escape) in a row laid out anew, as the row's LF may come to follow
  *   it. In the record's own order only the last one needs them.
  * - The only cell of a record, when empty, is written as "" under any layout: alone in a row it would
- *   be a blank line, which readers skip. (Without quotes in the dialect it stays a blank line.)
+ *   be a blank line, which readers skip. (Without quotes in the dialect it stays a blank line, which
+ *   for TSV is a record.)
  * For the same reason a value that cannot be written fails its record also where the layout leaves
  * it out, and comes before a layout that does not fit.
  *
@@ -110,10 +111,11 @@ bool tm_csv_is_special(const struct output_dialect *d, struct slice text)
 {
     const char *p = text.n ? text.p : "";
     /* Without a quote a line end stands in for it: that is looked for anyway. */
-    return any_special(p, p + text.n, d->delimiter, d->quote != '\0' ? d->quote : '\n');
+    char mark = d->quote != '\0' ? d->quote : '\n';
+    return any_special(p, p + text.n, d->delimiter, d->escapes ? '\\' : mark);
 }
 
-void tm_csv_put_quoted(struct buf *out, char quote, struct slice text)
+static void put_quoted(struct buf *out, char quote, struct slice text)
 {
     const char *p = text.n ? text.p : "", *end = p + text.n;
     buf_byte(out, quote);
@@ -128,17 +130,25 @@ void tm_csv_put_quoted(struct buf *out, char quote, struct slice text)
     buf_byte(out, quote);
 }
 
+void tm_csv_put_guarded(const struct output_dialect *d, struct buf *out, struct slice text)
+{
+    if (d->escapes)
+        tm_tsv_put(out, text);
+    else
+        put_quoted(out, d->quote, text);
+}
+
 static int write_text(const struct output_dialect *d, struct buf *out, const struct field *f,
                       struct slice text, bool lonely, err *e)
 {
     bool special = tm_csv_is_special(d, text);
-    if (special && d->quote == '\0')
+    if (special && !csv_has_guard(d))
         return tm_err_set(e, TIDEMILL_E_WRITE,
                           "field '%.*s' holds a delimiter or a line end, which cannot be written "
                           "without quotes",
                           NAME_ARGS(f->key));
     if (special || (lonely && text.n == 0 && d->quote != '\0'))
-        tm_csv_put_quoted(out, d->quote, text);
+        tm_csv_put_guarded(d, out, text);
     else
         buf_slice(out, text);
     return TIDEMILL_OK;
@@ -150,7 +160,7 @@ static bool copy_cell(const struct output_dialect *d, struct buf *out, const str
 {
     if (source.n == 0 && row->lonely && d->quote != '\0')
         return false;
-    if (row->moved && source.n && source.p[source.n - 1] == '\r' && d->quote != '\0')
+    if (row->moved && source.n && source.p[source.n - 1] == '\r' && csv_has_guard(d))
         return false;
     buf_slice(out, source);
     return true;
@@ -259,7 +269,7 @@ static int write_fitted(struct writer *w, struct buf *out, const struct node *re
 /* Can every value be written, also those that the layout leaves out? */
 static int check_values(struct writer *w, const struct node *record, const struct row *row, err *e)
 {
-    bool all = w->dialect->quote == '\0';
+    bool all = !csv_has_guard(w->dialect);
     for (uint32_t i = 0; i < record->count; i++) {
         const struct field *f = &record->fields[i];
         if (!all && !tm_cell_may_fail(w->dialect, f))

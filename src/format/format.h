@@ -49,6 +49,7 @@ struct column_types {
 
 struct input_dialect {
     char delimiter, quote; /* quote '\0': none */
+    bool escapes;          /* \t, \n, \r and \\ in a cell stand for these bytes; quote is '\0' */
     bool header;
     struct slice comment; /* prefix of lines to skip at a record's start; n == 0: none */
     enum ragged ragged;
@@ -63,11 +64,13 @@ struct input_dialect {
     struct slice at;   /* a JSON Pointer (RFC 6901) to the array of records; n == 0: the document */
     struct slice wrap; /* the field for a JSON value that is no object; n == 0: it fails */
     bool unflatten;    /* columns a.b and a.c become a field a */
-    struct slice separator; /* between the parts of such a name, not empty */
+    struct slice separator;        /* between the parts of such a name, not empty */
+    const struct columns *columns; /* the file's, once its header was read; else NULL */
 };
 
 struct output_dialect {
     char delimiter, quote;
+    bool escapes; /* as of an input */
     bool header;
     bool crlf; /* line end of the header, and of records that have none of their own */
     enum extra extra;
@@ -154,6 +157,7 @@ struct format {
     const char *const *extensions; /* ".csv", ..., NULL at the end */
     const char *help;              /* one sentence */
     char delimiter, quote;         /* where no option names others; '\0': has none */
+    bool escapes;                  /* of its dialects; no option changes delimiter and quote then */
     bool has_columns;              /* output rows have columns, fixed by the first one */
     bool line_records; /* input: a record is one line, so that one beyond limits.record_size can be
                           passed over; elsewhere it hides where the next record begins */

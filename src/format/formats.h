@@ -7,7 +7,9 @@
 #include "format/format.h"
 
 extern const struct format tm_format_csv;
+extern const struct format tm_format_tsv;
 extern const struct format tm_format_jsonl;
+extern const struct format tm_format_text;
 extern const struct format tm_format_table;
 
 #endif

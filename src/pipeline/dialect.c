@@ -18,14 +18,25 @@ static char byte_of(const char *option, char byte)
     return option ? option[0] : byte;
 }
 
+/* Told where the format is known: it may go by a file's name. */
+static int refuse_byte(const char *key, const struct format *f, err *e)
+{
+    return tm_err_set(e, TIDEMILL_E_SPEC,
+                      "'%s' is given, but the format %s is what it is (csv takes it)", key,
+                      f->name);
+}
+
 int tm_dialect_input(const struct spec *spec, const struct format *f, struct arena *arena,
                      struct input_dialect *out, err *e)
 {
     const struct spec_values *v = &spec->values;
     const struct spec_types *types = &v->input.types;
+    if (f->escapes && (v->input.delimiter || v->input.quote))
+        return refuse_byte(v->input.delimiter ? "input.delimiter" : "input.quote", f, e);
     *out = (struct input_dialect){
         .delimiter = byte_of(v->input.delimiter, f->delimiter),
         .quote = byte_of(v->input.quote, f->quote),
+        .escapes = f->escapes,
         .header = v->input.header,
         .comment = slice_of(v->input.comment),
         .ragged = (enum ragged)v->input.ragged,
@@ -49,10 +60,15 @@ int tm_dialect_output(const struct spec *spec, const struct format *f, struct ar
                       struct output_dialect *out, err *e)
 {
     const struct spec_values *v = &spec->values;
+    /* Where nothing else is said, the output is written as the input was read. */
+    char delimiter = f->escapes ? f->delimiter : byte_of(v->input.delimiter, f->delimiter);
+    char quote = f->escapes ? f->quote : byte_of(v->input.quote, f->quote);
+    if (f->escapes && (v->output.delimiter || v->output.quote))
+        return refuse_byte(v->output.delimiter ? "output.delimiter" : "output.quote", f, e);
     *out = (struct output_dialect){
-        /* Where nothing else is said, the output is written as the input was read. */
-        .delimiter = byte_of(v->output.delimiter, byte_of(v->input.delimiter, f->delimiter)),
-        .quote = byte_of(v->output.quote, byte_of(v->input.quote, f->quote)),
+        .delimiter = byte_of(v->output.delimiter, delimiter),
+        .quote = byte_of(v->output.quote, quote),
+        .escapes = f->escapes,
         .header = v->output.header == HEADER_AUTO ? v->input.header
                                                   : v->output.header == HEADER_TRUE,
         .extra = (enum extra)v->output.extra,

@@ -79,9 +79,11 @@ static int begin(struct output *o, err *e)
         return TIDEMILL_OK;
     int status = o->format->finish_begin(o->finish, &o->scratch, o->n, o->names);
     if (status == TIDEMILL_E_WRITE)
-        return tm_err_set(e, status,
-                          "the name of a column holds a delimiter or a line end, which cannot be "
-                          "written without quotes (output.quote)");
+        return tm_err_set(e, status, "%s, which cannot be written without quotes%s",
+                          o->format->escapes
+                              ? "the name of the only column is empty"
+                              : "the name of a column holds a delimiter or a line end",
+                          o->format->escapes ? "" : " (output.quote)");
     return status == TIDEMILL_OK ? write_scratch(o, e) : tm_err_memory(e, "the output");
 }
 

@@ -33,7 +33,8 @@ static int keep_first_columns(struct splitter *s, const struct columns *columns,
                              .positional = columns->positional,
                              .crlf = columns->crlf,
                              .delimiter = columns->delimiter,
-                             .quote = columns->quote};
+                             .quote = columns->quote,
+                             .escapes = columns->escapes};
     copy->names = copy_cells(&s->first_arena, columns->n, columns->names);
     if (columns->raw)
         copy->raw = copy_cells(&s->first_arena, columns->n, columns->raw);
@@ -101,6 +102,7 @@ static int read_header(struct splitter *s, struct slice first, err *e)
     }
     if (status == TIDEMILL_OK)
         status = s->file->format->header(d, &s->file->arena, first, &s->file->columns, e);
+    s->file->dialect.columns = s->file->columns;
     if (status == TIDEMILL_OK)
         status = keep_first_columns(s, s->file->columns, e);
     tm_buf_release(&text);

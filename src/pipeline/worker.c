@@ -356,6 +356,7 @@ static void handle_file(struct worker *w, struct cursor *c)
     if (tm_dialect_input(&w->spec, w->file.input.format, &w->file.arena, &w->file.input.dialect,
                          &why))
         give_up(&why);
+    w->file.input.dialect.columns = columns;
     w->file.input.reader = w->file.input.format->reader_new(&w->file.input.dialect, columns);
     if (!w->file.input.reader)
         give_up_text("out of memory for an input file");

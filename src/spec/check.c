@@ -91,6 +91,15 @@ static void check_dialect(struct spec *s, const char *key, const char *delimiter
         complain(s, key, "delimiter and quote are both '%c'", *d);
 }
 
+static void check_tsv(struct spec *s, const char *format, const char *key, const char *value)
+{
+    if (format && value && strcmp(format, "tsv") == 0)
+        complain(
+            s, key,
+            "'%s' is given, but fields of tsv are parted by tabs and never quoted (csv takes it)",
+            key);
+}
+
 static void check_dialects(struct spec *s, bool clean)
 {
     const struct spec_values *v = &s->values;
@@ -101,6 +110,10 @@ static void check_dialects(struct spec *s, bool clean)
                   v->input.quote);
     check_dialect(s, v->output.delimiter ? "output.delimiter" : "output.quote", v->output.delimiter,
                   v->output.quote);
+    check_tsv(s, v->input.format, "input.delimiter", v->input.delimiter);
+    check_tsv(s, v->input.format, "input.quote", v->input.quote);
+    check_tsv(s, v->output.format, "output.delimiter", v->output.delimiter);
+    check_tsv(s, v->output.format, "output.quote", v->output.quote);
     if (strpbrk(comment, "\r\n"))
         complain(s, "input.comment", "'input.comment' contains a line end");
     if (*comment && *comment == *quote)

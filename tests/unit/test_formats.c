@@ -14,7 +14,9 @@ static void test_find(void **state)
 {
     (void)state;
     assert_ptr_equal(tm_format_find(SLICE("csv")), &tm_format_csv);
+    assert_ptr_equal(tm_format_find(SLICE("tsv")), &tm_format_tsv);
     assert_ptr_equal(tm_format_find(SLICE("jsonl")), &tm_format_jsonl);
+    assert_ptr_equal(tm_format_find(SLICE("text")), &tm_format_text);
     assert_ptr_equal(tm_format_find(SLICE("table")), &tm_format_table);
     assert_null(tm_format_find(SLICE("CSV")));
     assert_null(tm_format_find(SLICE("csv2")));
@@ -33,6 +35,11 @@ static void test_by_path(void **state)
         {"a.csv.gz", &tm_format_csv},
         {"a.jsonl.zst", &tm_format_jsonl},
         {"a.csv.jsonl", &tm_format_jsonl},
+        {"a.tsv", &tm_format_tsv},
+        {"a.TAB", &tm_format_tsv},
+        {"a.txt", &tm_format_text},
+        {"a.text", &tm_format_text},
+        {"a.log.gz", &tm_format_text},
         {"a.csv.gz.zst", NULL},
         {"a.table", NULL},
         {"csv", NULL},
@@ -63,7 +70,7 @@ static void test_rows(void **state)
                          f->layout && f->fix_columns && f->relayout && f->finish_begin);
         assert_int_equal(f->finish_new != NULL, f->finish_free != NULL);
     }
-    assert_true(n >= 3);
+    assert_true(n >= 5);
     assert_null(tm_format_at(n + 1));
 }
 
@@ -81,6 +88,11 @@ static void test_verbatim(void **state)
     assert_false(tm_format_verbatim(csv, &in, jsonl, &same));
     assert_false(tm_format_verbatim(csv, &in, &tm_format_table, &same));
     assert_true(tm_format_verbatim(jsonl, &in, jsonl, &other));
+    const struct input_dialect tabs = {.delimiter = '\t', .escapes = true};
+    const struct output_dialect tabs_out = {.delimiter = '\t', .escapes = true};
+    assert_true(tm_format_verbatim(&tm_format_tsv, &tabs, &tm_format_tsv, &tabs_out));
+    assert_false(tm_format_verbatim(csv, &tabs, &tm_format_tsv, &tabs_out));
+    assert_true(tm_format_verbatim(&tm_format_text, &in, &tm_format_text, &other));
 }
 
 int main(void)

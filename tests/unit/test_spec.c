@@ -183,7 +183,7 @@ static const struct setting {
     {"input.format", "csv", "csv"},
     {"input.format", "auto", "auto"},
     {"input.format", "cvs", "!input.format: unknown format 'cvs' (did you mean 'csv'?)"},
-    {"input.format", "protobuf", "!input.format: unknown format 'protobuf' (known are csv, jsonl"},
+    {"input.format", "protobuf", "!input.format: unknown format 'protobuf' (known are csv, tsv, jsonl"},
     {"input.format", "table", "!input.format: format 'table' is for output only"},
     {"output.format", "table", "table"},
     {"input.delimiter", ";", ";"},
