@@ -75,6 +75,11 @@ static int take_result(struct collector *c, struct worker_handle *w, bool *more,
     if (status != TIDEMILL_OK)
         return status;
     *more = true;
+    if (w->state == WORKER_NONE) {
+        status = tm_recovery_restart(c->recovery, w, e);
+        *more = w->state != WORKER_NONE || w->hand_n == 0;
+        return status;
+    }
     if (tm_frame_type(&w->reader) != FRAME_RESULT) {
         *more = w->gone;
         const char *garbage = w->garbage ? RECOVERY_GARBAGE : NULL;

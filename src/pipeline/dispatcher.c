@@ -15,6 +15,8 @@
 #define FORK_AFTER_NS 2000000
 #define FORK_AT_ONCE  ((uint64_t)256 << 10)
 #define READS_MAX     8
+/* The system had no process for us: so long it is not asked again. */
+#define FORK_AGAIN_NS 100000000
 /* Failed records wait in the merger without a worker; not without limit. */
 #define WAITING_MAX 64
 
@@ -54,13 +56,12 @@ static bool may_fork(struct dispatcher *d)
     const struct pool *p = d->pool;
     if (p->started == p->plan->workers)
         return false;
+    if (p->started && clock_now() < d->refused) {
+        wait_until(d, d->refused);
+        return false;
+    }
     return p->started == 0 || tm_splitter_remaining(d->splitter) >= FORK_AT_ONCE ||
            somebody_is_slow(d);
-}
-
-static bool alive(const struct worker_handle *w)
-{
-    return !w->gone && (w->state == WORKER_STARTING || w->state == WORKER_READY);
 }
 
 /* Is a second chunk in the pipe of a busy worker worth it? */
@@ -76,9 +77,9 @@ static struct worker_handle *pick(struct dispatcher *d)
     struct worker_handle *none = NULL, *queue = NULL;
     for (uint32_t i = 0; i < p->plan->workers; i++) {
         struct worker_handle *w = &p->workers[i];
-        if (w->state == WORKER_NONE && !none)
+        if (w->state == WORKER_NONE && w->hand_n == 0 && !none)
             none = w;
-        if (!alive(w))
+        if (!worker_alive(w))
             continue;
         if (w->hand_n == 0)
             return w;
@@ -110,38 +111,69 @@ static void aim(struct dispatcher *d)
                                                            : TARGET_MIN;
 }
 
+static bool anybody_alive(const struct pool *p)
+{
+    for (uint32_t i = 0; i < p->plan->workers; i++)
+        if (worker_alive(&p->workers[i]))
+            return true;
+    return false;
+}
+
+/* A process for this worker. It may have none after this: then others do its work. */
+static int start_worker(struct dispatcher *d, struct worker_handle *w, err *e)
+{
+    err why = {0};
+    int status = tm_pool_start(d->pool, w, &why);
+    if (status == TIDEMILL_OK)
+        return status;
+    if (tm_pool_is_short(&why) && anybody_alive(d->pool)) {
+        d->refused = clock_now() + FORK_AGAIN_NS;
+        return TIDEMILL_OK;
+    }
+    if (e)
+        *e = why;
+    return status;
+}
+
+/* Give the chunk to this worker, or hold it for another one. */
 static int hand_out(struct dispatcher *d, struct worker_handle *w, struct chunk *c, err *e)
 {
-    int status = TIDEMILL_OK;
-    tm_merger_add(d->merger, c);
-    if (c->kind != CHUNK_RECORDS)
-        return TIDEMILL_OK;
-    if (w->state == WORKER_NONE)
-        status = tm_pool_start(d->pool, w, e);
+    int status = w->state == WORKER_NONE ? start_worker(d, w, e) : TIDEMILL_OK;
+    d->held = w->state == WORKER_NONE ? c : NULL;
+    if (status != TIDEMILL_OK || d->held)
+        return status;
     tm_pool_give(w, c);
-    return status == TIDEMILL_OK ? tm_pool_send(w, d->merger->output, e) : status;
+    return tm_pool_send(w, d->merger->output, e);
+}
+
+/* A chunk that was cut takes its place in the order, and goes to this worker if it needs one. */
+static int add_chunk(struct dispatcher *d, struct worker_handle *w, struct chunk *c, err *e)
+{
+    tm_merger_add(d->merger, c);
+    return c->kind == CHUNK_RECORDS ? hand_out(d, w, c, e) : TIDEMILL_OK;
 }
 
 int tm_dispatcher_feed(struct dispatcher *d, bool *more, err *e)
 {
-    int reads = 0;
+    int reads = 0, status = TIDEMILL_OK;
     *more = false;
     d->wants_input = false;
     d->recheck = 0;
-    while (!d->done &&
+    while (status == TIDEMILL_OK && (d->held || !d->done) &&
            d->merger->chunks < WAITING_MAX + (size_t)HAND_MAX * d->pool->plan->workers) {
         struct worker_handle *w = pick(d);
         struct chunk *c = NULL;
         if (!w)
             return TIDEMILL_OK;
+        if (d->held) {
+            status = hand_out(d, w, d->held, e);
+            continue;
+        }
         aim(d);
         switch (tm_splitter_next(d->splitter, d->target, w->hand_n == 0, &c, e)) {
-        case SPLITTER_CHUNK: {
-            int status = hand_out(d, w, c, e);
-            if (status != TIDEMILL_OK)
-                return status;
+        case SPLITTER_CHUNK:
+            status = add_chunk(d, w, c, e);
             break;
-        }
         case SPLITTER_AGAIN:
             if (++reads == READS_MAX) {
                 *more = true;
@@ -159,5 +191,5 @@ int tm_dispatcher_feed(struct dispatcher *d, bool *more, err *e)
             return e ? e->status : TIDEMILL_E_MEMORY;
         }
     }
-    return TIDEMILL_OK;
+    return status;
 }

@@ -1,7 +1,8 @@
 /*
  * The dispatcher: cuts chunks when somebody can take them, and decides who does. Chunks are large
  * where records are cheap and small where they are dear or few, so that nobody idles while another
- * has a queue; workers are forked when there is work for them.
+ * has a queue; workers are forked when there is work for them. Where the system refuses one, those
+ * that live do its work.
  */
 #ifndef TM_PIPELINE_DISPATCHER_H
 #define TM_PIPELINE_DISPATCHER_H
@@ -14,10 +15,12 @@ struct dispatcher {
     struct splitter *splitter;
     struct pool *pool;
     struct merger *merger;
-    size_t target;    /* bytes of the next chunk */
-    bool wants_input; /* the source had nothing when somebody could have taken it */
-    bool done;        /* all input is cut */
-    int64_t recheck;  /* when to feed again at the latest, after the last feed; 0: no such time */
+    size_t target;      /* bytes of the next chunk */
+    bool wants_input;   /* the source had nothing when somebody could have taken it */
+    bool done;          /* all input is cut */
+    int64_t recheck;    /* when to feed again at the latest, after the last feed; 0: no such time */
+    struct chunk *held; /* cut, but its worker could not be started; the merger's */
+    int64_t refused;    /* no other worker is started before this time */
 };
 
 void tm_dispatcher_init(struct dispatcher *d, struct splitter *splitter, struct pool *pool,

@@ -118,6 +118,13 @@ int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
     return send_job(p, w, e);
 }
 
+bool tm_pool_is_short(const err *e)
+{
+    int number = e->system_errno;
+    return e->status == TIDEMILL_E_WORKER &&
+           (number == EAGAIN || number == ENOMEM || number == EMFILE || number == ENFILE);
+}
+
 void tm_pool_attach(struct pool *p)
 {
     p->busy = true;

@@ -63,12 +63,20 @@ void tm_pool_release(struct pool *p);
 
 /* Start a process for this worker and tell it its job. */
 int tm_pool_start(struct pool *p, struct worker_handle *w, err *e);
+/* Was that refused for want of processes, memory or descriptors, of which others may give back some? */
+bool tm_pool_is_short(const err *e);
 /* Kill and reap; *status is as waitpid gives it, or -1. Chunks in hand stay listed. */
 void tm_pool_stop(struct pool *p, struct worker_handle *w, struct loop *loop, int *status);
 
 /* A run begins or ends: who was told what is forgotten; descriptors leave the loop. */
 void tm_pool_attach(struct pool *p);
 void tm_pool_detach(struct pool *p, struct loop *loop);
+
+/* Can this worker do something? */
+static inline bool worker_alive(const struct worker_handle *w)
+{
+    return !w->gone && (w->state == WORKER_STARTING || w->state == WORKER_READY);
+}
 
 /* Put a chunk in a worker's hand. */
 void tm_pool_give(struct worker_handle *w, struct chunk *c);

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -72,9 +73,26 @@ static void close_from(int first)
         close(fd);
 }
 
+/* Everything but these: what the host has open must not be what the child has no room for. */
+static void close_others(const int *kept, size_t n)
+{
+    for (int first = 0, next; first < INT_MAX; first = next + 1) {
+        next = INT_MAX;
+        for (size_t i = 0; i < n; i++)
+            if (kept[i] >= first && kept[i] < next)
+                next = kept[i];
+        if (next > first)
+            syscall(SYS_close_range, (unsigned)first, (unsigned)next - 1, 0);
+        if (next == INT_MAX)
+            return;
+    }
+}
+
 /* Lay out 0 .. 5 as worker.h says. Sources are moved out of the way first. */
 static bool lay_out(const struct pipes *pipes, int log_fd)
 {
+    const int kept[] = {log_fd, pipes->in[0], pipes->out[1], pipes->life[0]};
+    close_others(kept, sizeof kept / sizeof *kept);
     const int targets[] = {0, 1, 2, WORKER_FD_IN, WORKER_FD_OUT, WORKER_FD_LIFE};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     int sources[6];
@@ -132,9 +150,10 @@ child(const struct pipes *pipes, const struct process_config *config, const char
 
 /* ---- In the parent ---- */
 
-/* Is there one thread only? Where /proc cannot be read, nobody knows. */
+/* Is there one thread only? Where /proc cannot be read, nobody knows, and errno says why. */
 static bool single_threaded(void)
 {
+    errno = 0;
     DIR *tasks = opendir("/proc/self/task");
     struct dirent *entry;
     int n = 0;
@@ -224,6 +243,8 @@ int tm_process_start(struct process *p, const struct process_config *config, err
     struct pipes pipes;
     sigset_t all, before;
     bool exec = config->exec || !single_threaded();
+    if (!config->exec && exec && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+        return tm_err_errno(e, TIDEMILL_E_WORKER, errno, "cannot look for threads of this process");
     if (exec && config->functions_n)
         return tm_err_set(e, TIDEMILL_E_WORKER,
                           "the host's own functions need a forked worker, and this process cannot "

@@ -22,6 +22,9 @@
 /* Who is silent is looked at after the one, and ended after the other, if nothing can be going on. */
 #define LOOK_NS  1000000000
 #define STUCK_NS 10000000000
+/* The system is asked for a process so often, at such a distance, before another gives its place. */
+#define REFUSED_MAX 20
+#define AGAIN_NS    100000000
 
 /* ---- Deaths ---- */
 
@@ -132,19 +135,78 @@ static int count_death(struct recovery *r, struct chunk *c, const char *how, err
     return c->alone == ALONE_MAX ? condemn_deadly(r, c, how, e) : TIDEMILL_OK;
 }
 
-/* Start a process again for what the worker has in hand, if anything is left of it. */
-static int restart(struct recovery *r, struct worker_handle *w, err *e)
+/* Who gives its place to `w`: one that is idle, or else the one that is furthest from its turn. */
+static struct worker_handle *find_place(const struct recovery *r, const struct worker_handle *w)
 {
+    struct worker_handle *furthest = NULL;
+    for (uint32_t i = 0; i < r->pool->plan->workers; i++) {
+        struct worker_handle *other = &r->pool->workers[i];
+        if (other == w || other->state == WORKER_NONE)
+            continue;
+        if (other->hand_n == 0)
+            return other;
+        if (!furthest || other->hand[0]->sequence > furthest->hand[0]->sequence)
+            furthest = other;
+    }
+    return furthest;
+}
+
+/* All that `from` has in hand goes to one that has nothing. */
+static void pass_hand(struct worker_handle *from, struct worker_handle *to)
+{
+    for (uint32_t i = 0; i < from->hand_n; i++) {
+        uint32_t part_end = from->hand[i]->part_end;
+        tm_pool_give(to, from->hand[i]);
+        from->hand[i]->part_end = part_end;
+    }
+    from->hand_n = 0;
+}
+
+/*
+ * A process for what `w` has in hand. Where the system has none to give, an idle worker takes over;
+ * without such a one it is asked again for a while. At last, as all others may be waiting for the
+ * turn of their results, which is after w's, one of them ends: its own work is done when it is due.
+ */
+static int revive(struct recovery *r, struct worker_handle *w, err *e)
+{
+    err why = {0};
+    int status, ignored;
+    if (clock_now() < r->again)
+        return TIDEMILL_OK;
+    while ((status = tm_pool_start(r->pool, w, &why)) != TIDEMILL_OK) {
+        bool is_short = tm_pool_is_short(&why);
+        struct worker_handle *other = is_short ? find_place(r, w) : NULL;
+        if (other && other->hand_n == 0 && worker_alive(other)) {
+            pass_hand(w, other);
+            return tm_pool_send(other, r->merger->output, e);
+        }
+        if (is_short && r->refused++ < REFUSED_MAX) {
+            r->again = clock_now() + AGAIN_NS;
+            return TIDEMILL_OK;
+        }
+        if (!other) {
+            if (e)
+                *e = why;
+            return status;
+        }
+        r->merger->stats.deaths++;
+        tm_pool_stop(r->pool, other, r->loop, &ignored);
+    }
+    r->refused = 0;
+    return tm_pool_send(w, r->merger->output, e);
+}
+
+int tm_recovery_restart(struct recovery *r, struct worker_handle *w, err *e)
+{
+    if (r->stopping)
+        return tm_err_set(e, TIDEMILL_E_STOPPED, RECOVERY_STOPPED);
     struct chunk *c = w->hand[0];
     next_part(r, c);
     w->sent_n = 1;
     if (c->done == c->records)
         tm_pool_part_done(w);
     w->sent_n = 0;
-    if (w->hand_n == 0)
-        return TIDEMILL_OK;
-    int status = tm_pool_start(r->pool, w, e);
-    return status == TIDEMILL_OK ? tm_pool_send(w, r->merger->output, e) : status;
+    return w->hand_n ? revive(r, w, e) : TIDEMILL_OK;
 }
 
 void tm_recovery_stop(struct recovery *r)
@@ -191,7 +253,7 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
         status = condemn_slow(r, c, e);
     else if (!starting && !slow)
         status = count_death(r, c, garbage ? garbage : how, e);
-    return status == TIDEMILL_OK ? restart(r, w, e) : status;
+    return status == TIDEMILL_OK ? tm_recovery_restart(r, w, e) : status;
 }
 
 void tm_recovery_progress(struct recovery *r, struct chunk *c)
@@ -327,7 +389,7 @@ void tm_recovery_time(struct recovery *r)
 
 int64_t tm_recovery_deadline(const struct recovery *r)
 {
-    int64_t now = clock_now(), turn = turn_max(r), when = 0;
+    int64_t now = clock_now(), turn = turn_max(r), when = r->again > now ? r->again : 0;
     for (uint32_t i = 0; i < r->pool->plan->workers; i++) {
         const struct worker_handle *w = &r->pool->workers[i];
         int64_t limit = limit_of(r, w), left = limit + patience(w) - w->silent;

@@ -21,6 +21,8 @@ struct recovery {
     uint32_t start_deaths; /* in a row, of workers that never got ready */
     bool stopping;         /* the run is to end: workers stop after the record in hand */
     int64_t last_turn;     /* of the clock that times records; 0: it stands */
+    uint32_t refused;      /* processes in a row that the system would not start */
+    int64_t again;         /* ask for none before this time */
 };
 
 /* How the end of a stopped run is told. */
@@ -39,6 +41,12 @@ void tm_recovery_stop(struct recovery *r);
  * condemned, when that fails the job.
  */
 int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *garbage, err *e);
+
+/*
+ * Start a process again for what a worker without one has in hand, if anything is left of it. It may
+ * have to wait for one: then this is to be called again.
+ */
+int tm_recovery_restart(struct recovery *r, struct worker_handle *w, err *e);
 
 /* There was progress on chunk `c`: deaths count from the beginning again. */
 void tm_recovery_progress(struct recovery *r, struct chunk *c);
