@@ -60,18 +60,22 @@ static enum frame_next peek(const struct frame_reader *r, uint8_t *type, size_t 
 enum frame_fill tm_frame_fill(struct frame_reader *r, int fd)
 {
     uint8_t type;
-    size_t length, want = READ_MIN;
+    size_t length, whole = 0, want = READ_MIN;
     if (r->at) {
         tm_buf_consume(&r->in, r->at);
         r->at = 0;
     }
-    if (peek(r, &type, &length) == FRAME_TAKEN && FRAME_HEADER + length > r->in.n + want)
-        want = FRAME_HEADER + length - r->in.n;
+    /* Of a large frame the rest, and the header of the next one: what more was read of that would
+       have to be moved to the front. */
+    if (peek(r, &type, &length) == FRAME_TAKEN)
+        whole = FRAME_HEADER + length;
+    if (whole > READ_MIN && whole > r->in.n)
+        want = whole - r->in.n + FRAME_HEADER;
     if (!buf_reserve(&r->in, want)) {
         errno = ENOMEM;
         return FILL_ERROR;
     }
-    ssize_t n = read(fd, r->in.p + r->in.n, r->in.cap - r->in.n);
+    ssize_t n = read(fd, r->in.p + r->in.n, want);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? FILL_BLOCK : FILL_ERROR;
     r->in.n += (size_t)n;
