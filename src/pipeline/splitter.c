@@ -17,6 +17,8 @@
 #define RAW_MIN 4096
 /* One byte more shows that there was more. */
 #define RAW_KEPT (RAW_MIN + 1)
+/* In an error: no record is to blame, but what stands around them. */
+#define NO_RECORD UINT64_MAX
 
 void tm_splitter_init(struct splitter *s, struct source *source, const struct spec *spec,
                       const struct format *format)
@@ -158,7 +160,7 @@ static struct chunk *failure_chunk(struct splitter *s, enum chunk_kind kind, siz
     /* What the system refused is about the file, not about a place in it. */
     if (why->system_errno)
         return c;
-    c->failure->record = s->at_start ? 0 : c->first_record;
+    c->failure->record = s->at_start || why->record == NO_RECORD ? 0 : c->first_record;
     c->failure->offset = c->offset;
     tm_err_at(c->failure, s->file->name, at_line, 0);
     return c;
@@ -291,6 +293,7 @@ static enum splitter_next scan(struct splitter *s, size_t target, struct chunk *
             return SPLITTER_WAIT;
         case SPLIT_ERROR:
             why.line = extent.lines;
+            why.record = extent.length ? 0 : NO_RECORD;
             return fail(s, CHUNK_BROKEN, s->end - at, 0, &why, out, e);
         }
     }
@@ -419,8 +422,10 @@ static enum splitter_next last_chunk(struct splitter *s, struct chunk **out, err
     enum splitter_next answer = SPLITTER_AGAIN;
     const struct format *f = s->file->format;
     err why = {0};
-    if (s->state.document && f->document_end(s->state.document, &why) != TIDEMILL_OK)
+    if (s->state.document && f->document_end(s->state.document, &why) != TIDEMILL_OK) {
+        why.record = NO_RECORD;
         return fail(s, CHUNK_BROKEN, 0, 0, &why, out, e);
+    }
     if (s->last.records)
         answer = give(s, s->last, out, e);
     close_file(s);
