@@ -128,6 +128,10 @@ static void lj_take_results(lua_State *L, int first)
 {
     const struct call *call = &script_of(L)->call;
     int last = lua_gettop(L);
+    if (last == first && call->view && lua_touserdata(L, first) == call->view) {
+        lj_emit_node(L, call->view->node);
+        return;
+    }
     if (last < first) {
         if (call->outcomes[call->current] != SCRIPT_KEPT)
             tm_lj_fail(L, "the function returned nothing: return r to keep the record, nil to "
@@ -147,11 +151,13 @@ static void lj_take_results(lua_State *L, int first)
 
 static int lj_record(lua_State *L)
 {
+    struct call *call = &script_of(L)->call;
+    call->view = tm_lj_view_push_record(L, call->records[0]);
     lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
-    tm_lj_view_push_record(L, script_of(L)->call.records[0]);
+    lua_pushvalue(L, 1);
     lua_pushvalue(L, lua_upvalueindex(UP_CTX));
     lua_call(L, 2, LUA_MULTRET);
-    lj_take_results(L, 1);
+    lj_take_results(L, 2);
     return 0;
 }
 
@@ -264,6 +270,7 @@ static int call_run(struct script *s, struct node **records, size_t n,
             *e = call->err;
     }
     call->active = false;
+    call->view = NULL;
     call->generation++;
     return status;
 }

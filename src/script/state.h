@@ -37,6 +37,9 @@ struct call {
     bool active;
     struct node **records; /* n of them; `record` has one */
     size_t n;
+    /* The view that `record` was given: it stays on the stack while the call is on, so that its
+       address tells it from all other userdata. NULL outside, and in a batch. */
+    const struct view *view;
     const struct script_place *place; /* of the first */
     size_t current;                   /* the record that outputs belong to now */
     size_t *current_out;              /* where the host reads it, or NULL */
@@ -53,11 +56,20 @@ struct references {
     int wide, wides;       /* metatable of wide numbers; all that live, by their digits */
     int mark[2];           /* by node_kind: metatables that mark plain tables */
     int params;
+    int keys;      /* table that keeps the strings of script.keys */
     int workspace; /* metatable of memory that a function uses while it runs */
     int setup, teardown;
 };
 
-enum { HINTS = 64 };
+/* A name by which scripts know a field; see keys.c. */
+struct key {
+    const void *string; /* Lua's own; NULL: the slot is empty */
+    struct slice text;
+    uint32_t hint; /* the field that had it last */
+    bool used;     /* since it was last asked to go */
+};
+
+enum { KEYS = 256 };
 
 struct script {
     lua_State *L;
@@ -73,7 +85,7 @@ struct script {
     bool at_limit;      /* the last E_MEMORY was the limit's */
     volatile sig_atomic_t interrupted; /* a hook that raises is set */
     struct buf warning;                /* pieces of a warning that has not ended */
-    uint32_t hints[HINTS];
+    struct key keys[KEYS];
 };
 
 static inline struct script *script_of(lua_State *L)
@@ -119,6 +131,16 @@ void tm_lj_compile(lua_State *L, const struct script_config *c);
  * that takes records is left on the stack.
  */
 void tm_lj_load(lua_State *L, struct script *s);
+
+/* keys.c */
+void tm_lj_open_keys(lua_State *L, struct script *s);
+/*
+ * The string at `index` as a key, NULL when there is none. It is `spare` or lives until the next
+ * call of this; its text lives as long as the string.
+ */
+struct key *tm_lj_key(lua_State *L, int index, struct key *spare);
+/* The field that it means, or UINT32_MAX. */
+uint32_t tm_key_find(struct key *k, const struct node *n);
 
 /* lint.c: what looks wrong in a script that compiles, as warnings to the host. */
 void tm_script_lint(const struct script_config *c, const struct script_host *host);

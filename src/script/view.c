@@ -19,7 +19,10 @@ struct owned {
 
 struct view *tm_lj_view_check(lua_State *L, int index)
 {
-    struct view *v = view_at(L, index);
+    struct view *v = lua_touserdata(L, index);
+    if (v && v == script_of(L)->call.view)
+        return v;
+    v = view_at(L, index);
     if (!v)
         tm_lj_fail(L, "a record or a nested value expected, got %s", luaL_typename(L, index));
     if (*v->now != v->born || !v->node)
@@ -37,11 +40,11 @@ static struct view *lj_new(lua_State *L, const struct view *from, struct node *n
     return v;
 }
 
-void tm_lj_view_push_record(lua_State *L, struct node *n)
+struct view *tm_lj_view_push_record(lua_State *L, struct node *n)
 {
     const struct script *s = script_of(L);
     const uint64_t *now = &s->call.generation;
-    lj_new(L, &(struct view){.script = s, .now = now, .born = *now}, n);
+    return lj_new(L, &(struct view){.script = s, .now = now, .born = *now}, n);
 }
 
 struct view *tm_lj_view_new_owned(lua_State *L, enum node_kind kind, size_t size,
@@ -112,22 +115,6 @@ void tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i)
 
 /* ---- keys ---- */
 
-/* Where fields were found before, by the address of the interned name. */
-static uint32_t *hint_of(lua_State *L, const char *name)
-{
-    uintptr_t at = (uintptr_t)name;
-    return &script_of(L)->hints[(at >> 4 ^ at >> 10) % HINTS];
-}
-
-static uint32_t find_name(lua_State *L, const struct node *n, struct slice name)
-{
-    uint32_t *hint = hint_of(L, name.p);
-    uint32_t i = tm_node_find(n, name, *hint);
-    if (i != UINT32_MAX)
-        *hint = i;
-    return i;
-}
-
 /* The name of field `key` of a record without header. */
 static struct slice lj_positional_name(lua_State *L, const struct node *n, int key,
                                        char text[static NUMBER_TEXT_MAX])
@@ -146,16 +133,16 @@ static struct slice lj_positional_name(lua_State *L, const struct node *n, int k
 uint32_t tm_lj_view_find(lua_State *L, struct view *v, int key)
 {
     char text[NUMBER_TEXT_MAX];
+    struct key spare, *name;
     const struct node *n = v->node;
-    int type = lua_type(L, key);
     if (n->kind == NODE_ARRAY) {
         int whole = 0;
-        lua_Integer i = type == LUA_TNUMBER ? lua_tointegerx(L, key, &whole) : 0;
+        lua_Integer i = lua_type(L, key) == LUA_TNUMBER ? lua_tointegerx(L, key, &whole) : 0;
         return whole && i >= 1 && i <= n->count ? (uint32_t)(i - 1) : UINT32_MAX;
     }
-    if (type == LUA_TSTRING)
-        return find_name(L, n, lua_slice(L, key));
-    if (type == LUA_TNUMBER)
+    if ((name = tm_lj_key(L, key, &spare)))
+        return tm_key_find(name, n);
+    if (lua_type(L, key) == LUA_TNUMBER)
         return tm_node_find(n, lj_positional_name(L, n, key, text), UINT32_MAX);
     return UINT32_MAX;
 }
@@ -244,45 +231,51 @@ static uint32_t depth_of(const struct node *n)
 }
 
 /* What is at stack index 3, to be assigned in `v` under the key that `path` holds. */
-static struct value lj_new_value(lua_State *L, const struct view *v, struct path *path)
+static struct value lj_new_value(lua_State *L, const struct view *v, int type, struct path *path)
 {
     struct target t = {v->node->arena, v->now};
     struct value value;
-    if (lua_type(L, 3) == LUA_TTABLE || lua_type(L, 3) == LUA_TUSERDATA)
+    if (type == LUA_TTABLE || type == LUA_TUSERDATA)
         path->depth = depth_of(v->node) + 1;
     tm_lj_to_value(L, 3, &t, path, &value);
     return value;
 }
 
-/* Is the value at stack index 3 the view of what field `i` holds already? */
+/* Is the userdata at stack index 3 the view of what field `i` holds already? */
 static bool same_node(lua_State *L, const struct node *n, uint32_t i)
 {
-    const struct view *v = lua_type(L, 3) == LUA_TUSERDATA ? view_at(L, 3) : NULL;
+    const struct view *v = view_at(L, 3);
     return v && i < n->count && n->fields[i].value.kind == VALUE_NODE &&
            n->fields[i].value.node == v->node;
 }
 
-static void lj_set_field(lua_State *L, const struct view *v, struct slice name)
+static void lj_set_field(lua_State *L, const struct view *v, struct key *name)
 {
     struct node *n = v->node;
+    int type = lua_type(L, 3);
+    struct key own;
     uint32_t i;
-    if (lua_isnil(L, 3)) {
-        i = find_name(L, n, name);
+    if (type <= LUA_TNIL) {
+        i = tm_key_find(name, n);
         if (i != UINT32_MAX)
             tm_node_delete(n, i);
         return;
     }
-    if (lua_type(L, 3) == LUA_TUSERDATA && same_node(L, n, find_name(L, n, name)))
+    if (type == LUA_TUSERDATA && same_node(L, n, tm_key_find(name, n)))
         return;
-    struct path path = {.key = name};
-    struct value value = lj_new_value(L, v, &path);
-    /* Looked up only now: making the value may have run finalizers, and they may do anything. */
-    i = find_name(L, n, name);
+    if (type == LUA_TTABLE) {
+        /* Converting one may run finalizers, and they may do anything. */
+        own = *name;
+        name = &own;
+    }
+    struct path path = {.key = name->text};
+    struct value value = lj_new_value(L, v, type, &path);
+    i = tm_key_find(name, n);
     if (i != UINT32_MAX) {
         tm_node_set(n, i, value);
         return;
     }
-    if (tm_node_add(n, tm_lj_copy(L, n->arena, name), value))
+    if (tm_node_add(n, tm_lj_copy(L, n->arena, name->text), value))
         tm_lj_memory(L);
 }
 
@@ -306,18 +299,20 @@ static void lj_set_element(lua_State *L, const struct view *v)
 {
     int whole = 0;
     lua_Integer key = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &whole) : 0;
+    int type = lua_type(L, 3);
     struct node *n = v->node;
     if (!whole)
         tm_lj_fail(L, "an array has elements 1 .. n only: cannot assign to [%s]",
                    luaL_tolstring(L, 2, NULL));
-    if (lua_isnil(L, 3)) {
+    if (type <= LUA_TNIL) {
         lj_delete_element(L, n, key - 1);
         return;
     }
-    if (key >= 1 && key <= n->count && same_node(L, n, (uint32_t)(key - 1)))
+    if (type == LUA_TUSERDATA && key >= 1 && key <= n->count &&
+        same_node(L, n, (uint32_t)(key - 1)))
         return;
     struct path path = {.index = key};
-    struct value value = lj_new_value(L, v, &path);
+    struct value value = lj_new_value(L, v, type, &path);
     if (key < 1 || key > (lua_Integer)n->count + 1)
         tm_lj_fail(L, "[%I] would leave a hole in an array of %I: the next is [%I]", key,
                    (lua_Integer)n->count, (lua_Integer)n->count + 1);
@@ -330,17 +325,18 @@ static void lj_set_element(lua_State *L, const struct view *v)
 static int lj_newindex(lua_State *L)
 {
     char text[NUMBER_TEXT_MAX];
+    struct key spare, *name;
     const struct view *v = tm_lj_view_check(L, 1);
-    int type = lua_type(L, 2);
-    lua_settop(L, 3);
-    if (v->node->kind == NODE_ARRAY)
+    if (v->node->kind == NODE_ARRAY) {
         lj_set_element(L, v);
-    else if (type == LUA_TSTRING)
-        lj_set_field(L, v, lua_slice(L, 2));
-    else if (type == LUA_TNUMBER)
-        lj_set_field(L, v, lj_positional_name(L, v->node, 2, text));
-    else
+    } else if ((name = tm_lj_key(L, 2, &spare))) {
+        lj_set_field(L, v, name);
+    } else if (lua_type(L, 2) == LUA_TNUMBER) {
+        spare = (struct key){.text = lj_positional_name(L, v->node, 2, text), .hint = UINT32_MAX};
+        lj_set_field(L, v, &spare);
+    } else {
         tm_lj_fail(L, "a field's name must be a string, got %s", luaL_typename(L, 2));
+    }
     return 0;
 }
 

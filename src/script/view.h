@@ -28,7 +28,7 @@ static inline struct view *view_at(lua_State *L, int index)
 struct view *tm_lj_view_check(lua_State *L, int index);
 
 /* Push a view of a record of the call in hand. */
-void tm_lj_view_push_record(lua_State *L, struct node *n);
+struct view *tm_lj_view_push_record(lua_State *L, struct node *n);
 
 /* Push what field `i` of the view at `index` holds. */
 void tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i);
