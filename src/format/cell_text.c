@@ -28,8 +28,15 @@ static int json_text(const struct output_dialect *d, const struct field *f, stru
         return TIDEMILL_OK;
     case '{':
     case '[':
-        /* Its own bytes, as one piece of text. */
-        return d->nested == NESTED_ERROR ? no_nesting(f, e) : TIDEMILL_OK;
+        if (d->nested == NESTED_ERROR)
+            return no_nesting(f, e);
+        /* Its own bytes, but as one line. */
+        if (memchr(text.p, '\n', text.n)) {
+            buf_slice(scratch, text);
+            tm_json_one_line(scratch, 0);
+            *out = buf_view(scratch);
+        }
+        return TIDEMILL_OK;
     case '"':
         *out = (struct slice){text.p + 1, text.n - 2};
         if (!memchr(out->p, '\\', out->n))
@@ -71,6 +78,7 @@ static int node_text(const struct output_dialect *d, const struct field *f, stru
     if (d->nested == NESTED_ERROR)
         return no_nesting(f, e);
     int status = tm_json_write_value(scratch, &f->value, e);
+    tm_json_one_line(scratch, 0);
     *out = buf_view(scratch);
     return status == TIDEMILL_E_WRITE ? name_field(f, e) : status;
 }

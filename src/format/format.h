@@ -22,12 +22,6 @@
  * with more is an error but under TRIM, which cuts them off.
  */
 enum ragged { RAGGED_ERROR, RAGGED_FILL, RAGGED_TRIM };
-/*
- * Column names. LAST: the last column of a name has it, the earlier ones are left out of the record
- * and of what is written. NUMBER: a, a_2, a_3; a column without a name gets its number as its name.
- * An empty name is an error but under NUMBER.
- */
-enum duplicates { DUPLICATES_ERROR, DUPLICATES_LAST, DUPLICATES_NUMBER };
 enum extra { EXTRA_ERROR, EXTRA_DROP };
 enum missing { MISSING_ERROR, MISSING_EMPTY };
 enum nested { NESTED_JSON, NESTED_FLATTEN, NESTED_ERROR };
@@ -91,7 +85,8 @@ enum split_verdict {
     SPLIT_RECORD, /* [0, length) is one record with its line end */
     SPLIT_SKIP,   /* [0, length) lies between records: a blank or comment line */
     SPLIT_MORE,   /* no end in sight: call again with the same start and more bytes, or final */
-    SPLIT_ERROR,  /* the input ends or breaks inside a record: err is filled */
+    SPLIT_ERROR,  /* the input ends or breaks inside a record: err is filled; of length 0: it
+                     breaks at p, and no record is to blame */
 };
 
 struct extent {

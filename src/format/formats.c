@@ -5,7 +5,8 @@
 #include "format/formats.h"
 
 static const struct format *const formats[] = {
-    &tm_format_csv, &tm_format_tsv, &tm_format_jsonl, &tm_format_text, &tm_format_table,
+    &tm_format_csv,  &tm_format_tsv,  &tm_format_jsonl,
+    &tm_format_json, &tm_format_text, &tm_format_table,
 };
 
 /* What may stand behind a format's extension: the compressions. */

@@ -9,6 +9,7 @@
 extern const struct format tm_format_csv;
 extern const struct format tm_format_tsv;
 extern const struct format tm_format_jsonl;
+extern const struct format tm_format_json;
 extern const struct format tm_format_text;
 extern const struct format tm_format_table;
 

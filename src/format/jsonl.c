@@ -12,9 +12,9 @@ struct reader {
     struct json_reader *json;
 };
 
-/* Nothing to remember, but a writer is something that can be freed. */
 struct writer {
-    char unused;
+    uint32_t max_depth;
+    const struct reader *origin; /* of records whose line ends may be copied; NULL: none is */
 };
 
 static bool is_blank(const char *p, size_t n)
@@ -50,6 +50,7 @@ static struct reader *reader_new(const struct input_dialect *d, const struct col
         free(r);
         return NULL;
     }
+    tm_json_reader_set(r->json, d->duplicates, d->wrap, "end of line");
     return r;
 }
 
@@ -91,8 +92,10 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
 
 static struct writer *writer_new(const struct output_dialect *d)
 {
-    (void)d;
-    return calloc(1, sizeof(struct writer));
+    struct writer *w = malloc(sizeof *w);
+    if (w)
+        *w = (struct writer){.max_depth = d->max_depth};
+    return w;
 }
 
 static void writer_free(struct writer *w)
@@ -100,13 +103,19 @@ static void writer_free(struct writer *w)
     free(w);
 }
 
+static void verbatim(struct writer *w, const struct reader *origin)
+{
+    w->origin = origin;
+}
+
 static int write(struct writer *w, struct buf *out, const struct node *record, err *e)
 {
-    (void)w;
-    int status = tm_json_write_node(out, record, e);
+    size_t begin = out->n;
+    int status = tm_json_write_row(out, record, w->max_depth, e);
     if (status != TIDEMILL_OK)
         return status;
-    bool own_end = record->origin && record->line_end.n && tm_json_has_source(record);
+    tm_json_one_line(out, begin);
+    bool own_end = record->line_end.n && record->origin == w->origin;
     buf_slice(out, own_end ? record->line_end : SLICE("\n"));
     return out->failed ? tm_err_memory(e, "a result") : TIDEMILL_OK;
 }
@@ -124,5 +133,6 @@ const struct format tm_format_jsonl = {
     .parse = parse,
     .writer_new = writer_new,
     .writer_free = writer_free,
+    .verbatim = verbatim,
     .write = write,
 };

@@ -10,9 +10,23 @@
 /* Scratch memory kept from record to record: the nesting stack, known keys. */
 struct json_reader;
 
-/* Brackets may be nested max_depth deep (0, or beyond NODE_DEPTH_MAX: that). NULL: out of memory. */
+/* What is meant by a limit of depth: 0 is NODE_DEPTH_MAX, and nothing is beyond NODE_DEPTH_LIMIT. */
+static inline uint32_t json_max_depth(uint32_t max_depth)
+{
+    uint32_t most = max_depth < NODE_DEPTH_LIMIT ? max_depth : NODE_DEPTH_LIMIT;
+    return most ? most : NODE_DEPTH_MAX;
+}
+
+/* Brackets may be nested max_depth deep, as json_max_depth says. NULL: out of memory. */
 struct json_reader *tm_json_reader_new(uint32_t max_depth);
 void tm_json_reader_free(struct json_reader *r);
+/*
+ * For records: what becomes of keys that an object has twice; the field for values that are no object
+ * (n == 0: they fail), which lives as long as the reader; what messages call the end of the text.
+ * Unless told, such keys and values fail, and the text is a line.
+ */
+void tm_json_reader_set(struct json_reader *r, enum duplicates duplicates, struct slice wrap,
+                        const char *end_name);
 
 /*
  * Validate all of `text` (structure, numbers, escapes, control characters, UTF-8, depth, duplicate
@@ -24,6 +38,14 @@ void tm_json_reader_free(struct json_reader *r);
  */
 int tm_json_read(struct json_reader *r, struct arena *arena, struct slice text, struct node **out,
                  size_t *where, err *e);
+
+/*
+ * The object that `text` begins with, behind which anything may stand; *length is what it takes. For
+ * those who know where it ends when it is not valid: *out is set on success alone, and nothing is
+ * said on failure.
+ */
+int tm_json_read_first(struct json_reader *r, struct arena *arena, struct slice text,
+                       size_t *length, struct node **out);
 
 /* Any one value, validated: for params and tests. Scalars decoded, containers VALUE_NODE. */
 int tm_json_read_value(struct json_reader *r, struct arena *arena, struct slice text,
@@ -40,6 +62,16 @@ bool tm_json_has_source(const struct node *n);
  */
 int tm_json_write_node(struct buf *out, const struct node *n, err *e);
 int tm_json_write_value(struct buf *out, const struct value *v, err *e);
+/*
+ * The same for a row of an output: nested max_depth deep at most (as json_max_depth), whoever built
+ * it.
+ */
+int tm_json_write_row(struct buf *out, const struct node *n, uint32_t max_depth, err *e);
+/*
+ * Make one line of the JSON that stands in `out` from `from` on: where it has a line feed (which is
+ * outside of strings, as JSON has none inside), all white space outside of strings goes.
+ */
+void tm_json_one_line(struct buf *out, size_t from);
 /* A string with its quotes; E_WRITE when not UTF-8. Escapes ", \, and control characters only. */
 int tm_json_write_text(struct buf *out, struct slice text, err *e);
 

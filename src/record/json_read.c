@@ -25,6 +25,10 @@ struct json_reader {
     uint32_t known_n, known_cap;
     struct buf known_bytes;
     uint32_t expected; /* fields of the record before */
+    bool of_records;   /* messages may hint at options */
+    enum duplicates duplicates;
+    struct slice wrap;
+    const char *end_name;
 };
 
 #define KNOWN_MAX    4096u /* wider records are looked through each time */
@@ -36,7 +40,8 @@ struct json_reader *tm_json_reader_new(uint32_t max_depth)
     struct json_reader *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
-    r->max_depth = max_depth && max_depth < NODE_DEPTH_MAX ? max_depth : NODE_DEPTH_MAX;
+    r->max_depth = json_max_depth(max_depth);
+    r->end_name = "end of line";
     r->expected = 12;
     r->stack = calloc(r->max_depth, sizeof *r->stack);
     if (!r->stack) {
@@ -55,6 +60,15 @@ void tm_json_reader_free(struct json_reader *r)
     free(r->known);
     free(r->stack);
     free(r);
+}
+
+void tm_json_reader_set(struct json_reader *r, enum duplicates duplicates, struct slice wrap,
+                        const char *end_name)
+{
+    r->of_records = true;
+    r->duplicates = duplicates;
+    r->wrap = wrap;
+    r->end_name = end_name;
 }
 
 /* ---- strings, numbers, literals: each takes p at its first byte and returns what is behind ---- */
@@ -82,8 +96,7 @@ static int32_t hex4(const char *p, const char *end)
     return v;
 }
 
-/* The escape whose backslash is at p. */
-static const char *scan_escape(struct json_scan *s, const char *p)
+const char *tm_json_scan_escape(struct json_scan *s, const char *p)
 {
     if (s->end - p < 2)
         return tm_json_expected(s, s->end, "the rest of an escape");
@@ -113,7 +126,7 @@ static const char *scan_string(struct json_scan *s, const char *quote, bool *esc
         if (p == s->end || *p != '\\')
             return tm_json_bad_string(s, quote, p);
         *escaped = true;
-        p = scan_escape(s, p);
+        p = tm_json_scan_escape(s, p);
         if (!p)
             return NULL;
         p = json_find_special(p, s->end, &high);
@@ -254,7 +267,8 @@ static const char *scan_value(struct json_scan *s, const char *p, uint32_t outsi
         bool opens = p < s->end && (*p == '{' || *p == '[');
         if (opens) {
             if (depth == s->r->max_depth)
-                return tm_json_fail(s, p, "nested deeper than %u levels", depth);
+                return tm_json_fail(s, p, "nested deeper than %u levels%s", depth,
+                                    s->r->of_records ? " (limits.depth)" : "");
             stack[depth++] = (struct open_bracket){*p == '{', s->r->keys.n};
             p = json_skip_space(p + 1, s->end);
         } else {
@@ -474,7 +488,8 @@ static int read_other(struct json_scan *s, const char *p)
     const char *behind = scan_value(s, p, 0);
     if (!behind || !at_end(s, behind))
         return s->status;
-    tm_json_fail(s, s->begin, "the record is %s, not an object", kind_name(*p));
+    tm_json_fail(s, s->begin, "the record is %s, not an object%s", kind_name(*p),
+                 s->r->of_records ? " (input.wrap can name a field for it)" : "");
     if (s->where)
         *s->where = SIZE_MAX;
     return s->status;
@@ -490,22 +505,46 @@ static struct json_scan start(struct json_reader *r, struct arena *arena, struct
         .r = r, .arena = arena, .begin = text.p, .end = text.p + text.n, .where = where, .e = e};
 }
 
+/* The object at p, with nothing or anything behind it. NULL: it failed, as s->status says. */
+static struct node *read_record(struct json_scan *s, const char *p, bool alone)
+{
+    struct json_reader *r = s->r;
+    uint32_t expected = r->expected < EXPECTED_MAX ? r->expected : EXPECTED_MAX;
+    struct node *n = tm_node_new(s->arena, NODE_OBJECT, expected + SPARE_FIELDS);
+    if (!n) {
+        tm_json_no_memory(s);
+        return NULL;
+    }
+    p = read_object(s, p, n);
+    if (!p || (alone && !at_end(s, p)))
+        return NULL;
+    r->expected = n->count;
+    return n;
+}
+
 int tm_json_read(struct json_reader *r, struct arena *arena, struct slice text, struct node **out,
                  size_t *where, err *e)
 {
     struct json_scan s = start(r, arena, text, where, e);
-    s.end_name = "end of line";
+    s.end_name = r->end_name;
     const char *p = json_skip_space(s.begin, s.end);
     if (p == s.end || *p != '{')
         return read_other(&s, p);
-    uint32_t expected = r->expected < EXPECTED_MAX ? r->expected : EXPECTED_MAX;
-    struct node *n = tm_node_new(arena, NODE_OBJECT, expected + SPARE_FIELDS);
+    struct node *n = read_record(&s, p, true);
+    if (n)
+        *out = n;
+    return s.status;
+}
+
+int tm_json_read_first(struct json_reader *r, struct arena *arena, struct slice text,
+                       size_t *length, struct node **out)
+{
+    struct json_scan s = start(r, arena, text, NULL, NULL);
+    s.end_name = r->end_name;
+    struct node *n = read_record(&s, s.begin, false);
     if (!n)
-        return tm_err_memory(e, "a record");
-    p = read_object(&s, p, n);
-    if (!p || !at_end(&s, p))
         return s.status;
-    r->expected = n->count;
+    *length = n->source.n;
     *out = n;
     return TIDEMILL_OK;
 }

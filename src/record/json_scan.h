@@ -1,6 +1,7 @@
 /*
  * The state of one pass over JSON text, shared by json_read.c (the pass), json_keys.c (duplicate
- * keys) and json_error.c (what to say when it ends early). For src/record alone.
+ * keys) and json_error.c (what to say when it ends early). For src/record, and for the format that
+ * reads what stands around records piece by piece.
  */
 #ifndef TM_RECORD_JSON_SCAN_H
 #define TM_RECORD_JSON_SCAN_H
@@ -54,5 +55,8 @@ const char *tm_json_bad_string(struct json_scan *s, const char *quote, const cha
     __attribute__((cold));
 const char *tm_json_twice(struct json_scan *s, const struct json_key *twice) __attribute__((cold));
 const char *tm_json_no_memory(struct json_scan *s) __attribute__((cold));
+
+/* The escape whose backslash is at p, validated: what is behind it. Nothing but s->end limits it. */
+const char *tm_json_scan_escape(struct json_scan *s, const char *p);
 
 #endif

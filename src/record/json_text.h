@@ -1,6 +1,6 @@
 /*
  * What the JSON parts share: scanning of bytes, and reading of text that is known to be valid.
- * For src/record alone.
+ * For src/record, and for formats that hold JSON.
  */
 #ifndef TM_RECORD_JSON_TEXT_H
 #define TM_RECORD_JSON_TEXT_H
@@ -83,6 +83,24 @@ static inline const char *json_find_structure(const char *p, const char *end)
     while (p < end && *p != '"' && *p != '{' && *p != '}' && *p != '[' && *p != ']')
         p++;
     return p;
+}
+
+/* Line feeds from p to end. */
+static inline uint64_t json_count_lines(const char *p, const char *end)
+{
+    uint64_t lines = 0;
+#ifdef JSON_SSE2
+    const __m128i feed = _mm_set1_epi8('\n'), zero = _mm_setzero_si128();
+    for (; end - p >= 16; p += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i ones = _mm_sub_epi8(zero, _mm_cmpeq_epi8(x, feed));
+        __m128i sums = _mm_sad_epu8(ones, zero);
+        lines += (unsigned)_mm_cvtsi128_si32(sums) + (unsigned)_mm_extract_epi16(sums, 4);
+    }
+#endif
+    for (; p < end; p++)
+        lines += *p == '\n';
+    return lines;
 }
 
 /* Behind the string whose opening quote p stands at. Valid text only. */

@@ -15,6 +15,7 @@
 struct json_writer {
     struct buf *out;
     const char *from, *to; /* source bytes that are still to be copied */
+    uint32_t max_depth;
     err *e;
 };
 
@@ -67,10 +68,7 @@ static void flush(struct json_writer *w)
     w->from = w->to;
 }
 
-/*
- * Source bytes go out through here alone. They are one line now, because every source is a line; a
- * reader of values that span lines has its line breaks outside strings taken out here.
- */
+/* Source bytes go out through here alone, in as long spans as can be. */
 static void copy_span(struct json_writer *w, const char *from, const char *to)
 {
     if (w->from != w->to && w->to != from)
@@ -314,7 +312,7 @@ static int write_changed(struct json_writer *w, const struct node *n, const stru
 static int write_node(struct json_writer *w, const struct node *n, const struct path *path,
                       unsigned depth)
 {
-    if (depth > NODE_DEPTH_MAX)
+    if (depth > w->max_depth)
         return fail(w, path, "is nested too deeply");
     if (!tm_json_has_source(n))
         return write_built(w, n, path, depth);
@@ -327,18 +325,44 @@ static int write_node(struct json_writer *w, const struct node *n, const struct 
 
 int tm_json_write_node(struct buf *out, const struct node *n, err *e)
 {
-    struct json_writer w = {.out = out, .e = e};
+    struct json_writer w = {.out = out, .max_depth = NODE_DEPTH_LIMIT, .e = e};
     return write_node(&w, n, NULL, 1);
+}
+
+int tm_json_write_row(struct buf *out, const struct node *n, uint32_t max_depth, err *e)
+{
+    struct json_writer w = {.out = out, .max_depth = json_max_depth(max_depth), .e = e};
+    return write_node(&w, n, NULL, 1);
+}
+
+void tm_json_one_line(struct buf *out, size_t from)
+{
+    bool escaped;
+    if (out->failed || out->n == from || !memchr(out->p + from, '\n', out->n - from))
+        return;
+    char *to = out->p + from;
+    const char *p = to, *end = out->p + out->n;
+    while (p < end) {
+        const char *begin = p;
+        if (json_is_space(*p)) {
+            p++;
+            continue;
+        }
+        p = *p == '"' ? tm_json_skip_string(p, end, &escaped) : p + 1;
+        memmove(to, begin, (size_t)(p - begin));
+        to += p - begin;
+    }
+    out->n = (size_t)(to - out->p);
 }
 
 int tm_json_write_value(struct buf *out, const struct value *v, err *e)
 {
-    struct json_writer w = {.out = out, .e = e};
+    struct json_writer w = {.out = out, .max_depth = NODE_DEPTH_LIMIT, .e = e};
     return write_value(&w, v, NULL, 0);
 }
 
 int tm_json_write_text(struct buf *out, struct slice text, err *e)
 {
-    struct json_writer w = {.out = out, .e = e};
+    struct json_writer w = {.out = out, .max_depth = NODE_DEPTH_LIMIT, .e = e};
     return write_string(&w, text, NULL, false);
 }

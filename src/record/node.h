@@ -21,6 +21,15 @@
 enum node_kind { NODE_OBJECT, NODE_ARRAY };
 
 /*
+ * Names that stand twice in a header or an object. Columns. LAST: the last column of a name has it,
+ * the earlier ones are left out of the record and of what is written. NUMBER: a, a_2, a_3; a column
+ * without a name gets its number as its name. An empty name is an error but under NUMBER. Keys of
+ * JSON objects, at every level. LAST: the last value stands where the first one stood. NUMBER: as
+ * columns; an empty name is one like any other.
+ */
+enum duplicates { DUPLICATES_ERROR, DUPLICATES_LAST, DUPLICATES_NUMBER };
+
+/*
  * One field of an object, or one element of an array (key unused).
  * A cache line on 64-bit machines.
  */
@@ -65,8 +74,8 @@ struct node {
     struct slice source; /* own bytes: JSON from bracket to bracket, CSV and text the record without
                               its line end; p is NULL when built by a script */
     struct slice line_end; /* records: the bytes of their line end ("", "\n", "\r\n") */
-    const void *origin;    /* records: the reader that made it, NULL when built. A writer copies own
-                              bytes of formats other than JSON only from the reader of its dialect */
+    const void *origin;    /* what read it: one address for each format, NULL when built. A writer
+                              copies own bytes of formats other than JSON only from its own one */
     const struct columns *columns; /* CSV records: the header they were read under, else NULL */
     bool positional; /* copies of records without a header: columns is NULL, yet r[i] is field i */
 };

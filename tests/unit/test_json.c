@@ -609,7 +609,7 @@ static void written_depth_is_limited(void **state)
         }
         buf_reset(&f->out);
         err e = {0};
-        int status = tm_json_write_node(&f->out, n, &e);
+        int status = tm_json_write_row(&f->out, n, 0, &e);
         assert_int_equal(status, deep <= NODE_DEPTH_MAX ? TIDEMILL_OK : TIDEMILL_E_WRITE);
         if (status != TIDEMILL_OK)
             assert_non_null(strstr(e.message, "is nested too deeply"));
