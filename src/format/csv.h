@@ -223,6 +223,11 @@ int tm_csv_header(const struct input_dialect *d, struct arena *arena, struct sli
 
 struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct columns *columns);
 void tm_csv_reader_free(struct reader *r);
+/*
+ * What its records have as their origin: the same for all readers of a format, as a job has one dialect
+ * for it and a record may be kept longer than its reader. NULL for NULL.
+ */
+const void *tm_csv_origin(const struct reader *r);
 enum parse_verdict tm_csv_parse(struct reader *r, struct arena *arena, const char *p, size_t n,
                                 struct parsed *out, err *e);
 

@@ -28,6 +28,12 @@ struct row {
     bool memory;
 };
 
+const void *tm_csv_origin(const struct reader *r)
+{
+    static const char origins[2];
+    return r ? &origins[r->dialect.escapes] : NULL;
+}
+
 struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct columns *columns)
 {
     struct reader *r = malloc(sizeof *r);
@@ -289,7 +295,7 @@ enum parse_verdict tm_csv_parse(struct reader *r, struct arena *arena, const cha
     node->changed |= r->columns->skipped != NULL;
     node->source = (struct slice){p, (size_t)(end - p)};
     node->line_end = (struct slice){end, (size_t)(s.from - end)};
-    node->origin = r;
+    node->origin = tm_csv_origin(r);
     node->columns = r->columns;
     out->record = node;
     return PARSE_RECORD;

@@ -23,7 +23,7 @@
 
 struct writer {
     const struct output_dialect *dialect;
-    const struct reader *origin; /* whose cells may be copied, NULL: nobody's */
+    const void *origin; /* of records whose cells may be copied, NULL: none */
     struct row_layout rows;
     struct buf text;  /* of tm_cell_text() */
     struct buf trial; /* of check_values() */
@@ -58,7 +58,7 @@ void tm_csv_writer_free(struct writer *w)
 
 void tm_csv_verbatim(struct writer *w, const struct reader *origin)
 {
-    w->origin = origin;
+    w->origin = tm_csv_origin(origin);
     tm_row_layout_forget(&w->rows);
 }
 

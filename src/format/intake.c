@@ -1,9 +1,27 @@
 /*
- * From the bytes of a file to a record: decoded where another encoding needs it, then parsed.
+ * From the bytes of a file to a record: decoded where another encoding needs it, then parsed, then
+ * nested if columns say so.
  */
 #include "format/intake.h"
 
 #include "format/encoding.h"
+
+int tm_intake_open(struct intake *in, struct arena *arena, const struct columns *columns, err *e)
+{
+    in->dialect.columns = columns;
+    in->reader = in->format->reader_new(&in->dialect, columns);
+    if (!in->reader)
+        return tm_err_memory(e, "an input file");
+    return tm_unflatten_new(&in->dialect, arena, columns, &in->unflatten, e);
+}
+
+void tm_intake_close(struct intake *in)
+{
+    if (in->reader)
+        in->format->reader_free(in->reader);
+    in->reader = NULL;
+    in->unflatten = NULL;
+}
 
 void tm_intake_begin(struct intake *in, struct slice bytes)
 {
@@ -40,7 +58,10 @@ static enum parse_verdict parse_foreign(struct intake *in, struct arena *arena, 
 enum parse_verdict tm_intake_parse(struct intake *in, struct arena *arena, const char *p, size_t n,
                                    struct parsed *out, err *e)
 {
-    if (in->foreign)
-        return parse_foreign(in, arena, p, n, out, e);
-    return in->format->parse(in->reader, arena, p, n, out, e);
+    enum parse_verdict verdict = in->foreign ? parse_foreign(in, arena, p, n, out, e)
+                                             : in->format->parse(in->reader, arena, p, n, out, e);
+    if (verdict != PARSE_RECORD || !in->unflatten)
+        return verdict;
+    out->record = tm_unflatten(in->unflatten, arena, out->record);
+    return out->record ? PARSE_RECORD : PARSE_MEMORY;
 }

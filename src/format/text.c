@@ -10,14 +10,15 @@
 static const struct slice line_name[] = {SLICE("line")};
 static const struct columns line_column = {.n = 1, .names = line_name, .cells = 1};
 
+/* Nothing to remember, but a reader is something that can be freed. */
 struct reader {
-    char unused; /* it has an address, by which writers know its records */
+    char unused;
 };
 
 struct writer {
     const struct output_dialect *dialect;
-    const struct reader *origin; /* whose line ends are kept */
-    struct buf text;             /* of tm_cell_text() */
+    bool verbatim;   /* records of text keep their line end */
+    struct buf text; /* of tm_cell_text() */
 };
 
 static enum split_verdict split(const struct input_dialect *d, struct split_state *s, const char *p,
@@ -50,6 +51,7 @@ static void reader_free(struct reader *r)
 static enum parse_verdict parse(struct reader *r, struct arena *arena, const char *p, size_t n,
                                 struct parsed *out, err *e)
 {
+    (void)r;
     const char *feed = memchr(p, '\n', n);
     struct slice line = {p, feed ? (size_t)(feed - p) : n};
     *out = (struct parsed){.length = feed ? line.n + 1 : n, .lines = 1};
@@ -65,7 +67,7 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
     node->originals = 1;
     node->source = line;
     node->line_end = (struct slice){p + line.n, out->length - line.n};
-    node->origin = r;
+    node->origin = &line_column;
     node->columns = &line_column;
     out->record = node;
     return PARSE_RECORD;
@@ -89,7 +91,7 @@ static void writer_free(struct writer *w)
 
 static void verbatim(struct writer *w, const struct reader *origin)
 {
-    w->origin = origin;
+    w->verbatim = origin != NULL;
 }
 
 /* The field `line`; NULL with a refusal, or without one where a missing field is empty. */
@@ -124,7 +126,7 @@ static const struct field *find_line(const struct writer *w, const struct node *
  */
 static struct slice line_end(const struct writer *w, const struct node *record, struct slice text)
 {
-    if (w->origin && record->origin == w->origin && record->line_end.n == 2)
+    if (w->verbatim && record->origin == &line_column && record->line_end.n == 2)
         return record->line_end;
     return text.n && text.p[text.n - 1] == '\r' ? SLICE("\r\n") : SLICE("\n");
 }

@@ -5,6 +5,8 @@
 #include "pipeline/preamble.h"
 
 #include "format/encoding.h"
+#include "format/unflatten.h"
+#include "pipeline/protocol.h"
 
 /* NULL when memory is out. */
 static const struct slice *copy_cells(struct arena *arena, uint32_t n, const struct slice *cells)
@@ -22,7 +24,8 @@ static const struct slice *copy_cells(struct arena *arena, uint32_t n, const str
  * The first header outlives its file: it heads an output without rows, and lends its quotes and line
  * end to one with rows, unless records came before it: how far we have read is no matter of theirs.
  */
-static int keep_first_columns(struct splitter *s, const struct columns *columns, err *e)
+static int keep_first_columns(struct splitter *s, const struct columns *columns,
+                              const struct unflatten *nested, err *e)
 {
     if (s->first_columns || !columns)
         return TIDEMILL_OK;
@@ -40,6 +43,13 @@ static int keep_first_columns(struct splitter *s, const struct columns *columns,
         copy->raw = copy_cells(&s->first_arena, columns->n, columns->raw);
     if (!copy->names || (columns->raw && !copy->raw))
         return tm_err_memory(e, "a header");
+    if (nested) {
+        const struct spec_values *v = &s->spec->values;
+        const struct output_dialect od = {.nested = (enum nested)v->output.nested,
+                                          .separator = slice_of(v->output.separator)};
+        if (tm_unflatten_header(nested, &od, &s->first_arena, copy) != TIDEMILL_OK)
+            return tm_err_memory(e, "a header");
+    }
     s->first_columns = copy;
     s->leading = s->next_record == 1;
     return TIDEMILL_OK;
@@ -90,6 +100,7 @@ static bool pass_lines(struct splitter *s)
 static int read_header(struct splitter *s, struct slice first, err *e)
 {
     const struct input_dialect *d = &s->file->dialect;
+    struct unflatten *nested = NULL;
     struct buf text;
     int status = TIDEMILL_OK;
     tm_buf_init(&text);
@@ -104,7 +115,9 @@ static int read_header(struct splitter *s, struct slice first, err *e)
         status = s->file->format->header(d, &s->file->arena, first, &s->file->columns, e);
     s->file->dialect.columns = s->file->columns;
     if (status == TIDEMILL_OK)
-        status = keep_first_columns(s, s->file->columns, e);
+        status = tm_unflatten_new(d, &s->file->arena, s->file->columns, &nested, e);
+    if (status == TIDEMILL_OK)
+        status = keep_first_columns(s, s->file->columns, nested, e);
     tm_buf_release(&text);
     return status;
 }

@@ -18,6 +18,7 @@ void tm_results_init(struct results *r, const struct format *format, struct writ
                           .call_max = call_max,
                           .fixed = !format->has_columns,
                           .item = NO_ITEM};
+    tm_flatten_init(&r->flatten, dialect, call_max);
 }
 
 void tm_results_release(struct results *r)
@@ -25,6 +26,7 @@ void tm_results_release(struct results *r)
     tm_buf_release(&r->out);
     tm_buf_release(&r->row);
     tm_buf_release(&r->log);
+    tm_flatten_release(&r->flatten);
 }
 
 static void patch_u32(struct buf *b, size_t at, size_t v)
@@ -206,7 +208,11 @@ static int row_fixed(struct results *r, const struct node *record, err *e)
 
 int tm_results_row(struct results *r, const struct node *record, err *e)
 {
-    int status = r->fixed ? row_fixed(r, record, e) : row_with_layout(r, record, e);
+    int status = TIDEMILL_OK;
+    if (r->format->has_columns && r->dialect->nested == NESTED_FLATTEN)
+        status = tm_flatten(&r->flatten, record, &record, e);
+    if (status == TIDEMILL_OK)
+        status = r->fixed ? row_fixed(r, record, e) : row_with_layout(r, record, e);
     if (status != TIDEMILL_OK)
         return status;
     if (r->out.failed)

@@ -8,6 +8,7 @@
 #ifndef TM_PIPELINE_RESULTS_H
 #define TM_PIPELINE_RESULTS_H
 
+#include "format/flatten.h"
 #include "pipeline/protocol.h"
 
 struct results {
@@ -44,6 +45,7 @@ struct results {
     bool first_item;   /* the call has no item of its own yet */
     bool misfit;       /* a row does not fit the fixed columns: `misfit_err` */
     err misfit_err;
+    struct flatten flatten;
     struct buf row;  /* a row whose layout is not known before it is written */
     struct buf log;  /* items of what the call printed */
     uint64_t log_at; /* where the text of the last one begins, 0: none */

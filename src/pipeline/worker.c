@@ -332,9 +332,7 @@ static void handle_chunk(struct worker *w, struct cursor *c)
 
 static void close_file(struct worker *w)
 {
-    if (w->file.input.reader)
-        w->file.input.format->reader_free(w->file.input.reader);
-    w->file.input.reader = NULL;
+    tm_intake_close(&w->file.input);
     tm_arena_release(&w->file.arena);
 }
 
@@ -356,10 +354,8 @@ static void handle_file(struct worker *w, struct cursor *c)
     if (tm_dialect_input(&w->spec, w->file.input.format, &w->file.arena, &w->file.input.dialect,
                          &why))
         give_up(&why);
-    w->file.input.dialect.columns = columns;
-    w->file.input.reader = w->file.input.format->reader_new(&w->file.input.dialect, columns);
-    if (!w->file.input.reader)
-        give_up_text("out of memory for an input file");
+    if (tm_intake_open(&w->file.input, &w->file.arena, columns, &why) != TIDEMILL_OK)
+        give_up(&why);
     bool same = tm_format_verbatim(w->file.input.format, &w->file.input.dialect, w->output,
                                    &w->dialect);
     /* What is added to a CRLF file ends its lines in the same way. */

@@ -89,6 +89,7 @@ static struct node *copy_node(const struct copier *outer, const struct node *n, 
     to->originals = n->originals;
     to->source = (struct slice){c.moved, n->source.n};
     to->positional = n->positional || (n->columns && n->columns->positional);
+    to->origin = n->origin;
     return to;
 }
 
@@ -111,6 +112,5 @@ struct node *tm_node_copy(struct arena *arena, const struct node *n)
     to->line_end = tm_arena_copy(arena, n->line_end);
     if (!to->line_end.p)
         return NULL;
-    to->origin = n->origin;
     return to;
 }
