@@ -5,20 +5,62 @@
 
 #include <stdlib.h>
 
-struct block *tm_block_new(size_t cap)
+#define SPARE_MAX 8
+
+struct block_store {
+    uint32_t refs; /* the owner, and blocks that are out */
+    uint32_t n;
+    size_t cap;
+    struct block *spare[SPARE_MAX];
+};
+
+struct block_store *tm_block_store_new(size_t cap)
 {
-    struct block *b = cap > SIZE_MAX - sizeof *b ? NULL : malloc(sizeof *b + cap);
-    if (b) {
-        b->refs = 1;
-        b->cap = cap;
+    struct block_store *s = calloc(1, sizeof *s);
+    if (s) {
+        s->refs = 1;
+        s->cap = cap;
     }
+    return s;
+}
+
+void tm_block_store_unref(struct block_store *s)
+{
+    if (!s || --s->refs)
+        return;
+    for (uint32_t i = 0; i < s->n; i++)
+        free(s->spare[i]);
+    free(s);
+}
+
+struct block *tm_block_new(struct block_store *s, size_t cap)
+{
+    struct block *b = NULL;
+    bool stored = s && cap == s->cap;
+    if (stored && s->n)
+        b = s->spare[--s->n];
+    else if (cap <= SIZE_MAX - sizeof *b)
+        b = malloc(sizeof *b + cap);
+    if (!b)
+        return NULL;
+    b->refs = 1;
+    b->cap = cap;
+    b->store = stored ? s : NULL;
+    if (stored)
+        s->refs++;
     return b;
 }
 
 void tm_block_unref(struct block *b)
 {
-    if (b && --b->refs == 0)
+    if (!b || --b->refs)
+        return;
+    struct block_store *s = b->store;
+    if (s && s->refs > 1 && s->n < SPARE_MAX)
+        s->spare[s->n++] = b;
+    else
         free(b);
+    tm_block_store_unref(s);
 }
 
 struct input_file *tm_input_file_new(const char *name, const struct format *format, uint32_t id)

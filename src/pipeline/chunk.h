@@ -10,9 +10,16 @@
 
 #include "format/format.h"
 
+/*
+ * Blocks that nobody holds, to be used again: memory from the system has to be cleared, page by page.
+ * Lives until its owner and the last block taken from it are gone.
+ */
+struct block_store;
+
 struct block {
     uint32_t refs;
     size_t cap;
+    struct block_store *store; /* where it goes when nobody holds it; NULL: it is freed */
     char bytes[];
 };
 
@@ -70,7 +77,12 @@ struct chunk {
     uint32_t doomed_end;
 };
 
-struct block *tm_block_new(size_t cap);
+/* Keeps blocks of `cap` bytes. NULL when memory is out. */
+struct block_store *tm_block_store_new(size_t cap);
+void tm_block_store_unref(struct block_store *s);
+
+/* Of at least `cap` bytes. `s` may be NULL. */
+struct block *tm_block_new(struct block_store *s, size_t cap);
 void tm_block_unref(struct block *b);
 
 struct input_file *tm_input_file_new(const char *name, const struct format *format, uint32_t id);

@@ -53,6 +53,7 @@ void tm_splitter_release(struct splitter *s)
     free_document(s);
     tm_chunk_free(s->waiting);
     tm_block_unref(s->block);
+    tm_block_store_unref(s->store);
     tm_input_file_unref(s->file);
     tm_arena_release(&s->first_arena);
     *s = (struct splitter){0};
@@ -135,7 +136,7 @@ static bool keep_front(struct chunk *c)
 {
     if (c->n <= RAW_KEPT)
         return true;
-    struct block *block = tm_block_new(RAW_KEPT);
+    struct block *block = tm_block_new(NULL, RAW_KEPT);
     if (!block)
         return false;
     memcpy(block->bytes, c->p, RAW_KEPT);
@@ -378,7 +379,9 @@ static bool make_room(struct splitter *s)
         return true;
     if (have > want / 2)
         want = have * 2;
-    struct block *block = tm_block_new(want);
+    if (!s->store)
+        s->store = tm_block_store_new(want);
+    struct block *block = tm_block_new(s->store, want);
     if (!block)
         return false;
     if (have && s->block)

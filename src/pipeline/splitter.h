@@ -30,6 +30,7 @@ struct splitter {
     bool leading;                  /* no record comes before them */
     struct arena first_arena;
 
+    struct block_store *store;
     struct block *block;
     size_t start;             /* of the chunk in the making, in the block */
     size_t end;               /* of the bytes read */

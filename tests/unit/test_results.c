@@ -58,7 +58,7 @@ static void set_up(struct bench *b, const struct format *format, uint32_t record
                         .dialect = {.delimiter = ',', .quote = '"', .header = true}};
     b->dialect.nested = NESTED_ERROR;
     struct input_file *file = tm_input_file_new("in", &tm_format_jsonl, 1);
-    struct block *block = tm_block_new(2 * (size_t)records);
+    struct block *block = tm_block_new(NULL, 2 * (size_t)records);
     struct chunk *c = tm_chunk_new(CHUNK_RECORDS, file, block);
     for (uint32_t i = 0; i < records; i++)
         memcpy(block->bytes + 2 * (size_t)i, "1\n", 2);
