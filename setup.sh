@@ -17,10 +17,11 @@ END
 
 # ---- what is needed ----
 
-build_packages="gcc libc6-dev cmake ninja-build pkg-config liblua5.4-dev libyaml-dev"
+# zlib and libzstd read and write .gz and .zst files; a build without them does all else.
+build_packages="gcc libc6-dev cmake ninja-build pkg-config liblua5.4-dev libyaml-dev zlib1g-dev libzstd-dev"
 # jq and Miller do the same work in another way: tests/diff compares. tests/api builds a host in C++, and
-# has scripts require a C module.
-test_packages="$build_packages libcmocka-dev python3 jq miller g++ lua-cjson"
+# has scripts require a C module. zstd(1) writes what is read, and reads what is written.
+test_packages="$build_packages libcmocka-dev python3 jq miller g++ lua-cjson zstd"
 bench_packages="$build_packages python3 jq miller mawk gawk lua5.4 luajit lua-cjson"
 lint_packages="valgrind clang-format clang-tidy"
 
@@ -67,7 +68,8 @@ install_packages() {
     wanted=$(packages_of "$1")
     if ! is_debian; then
         echo "setup.sh: this installs packages on Debian and Ubuntu only. tidemill needs: a C11 compiler," >&2
-        echo "CMake 3.25, Ninja, pkg-config, Lua 5.4, libyaml and, for its tests, cmocka (on Debian: $wanted)." >&2
+        echo "CMake 3.25, Ninja, pkg-config, Lua 5.4, libyaml, zlib and libzstd (for compressed files) and, for its" >&2
+        echo "tests, cmocka (on Debian: $wanted)." >&2
         echo "With these: cmake --preset release && cmake --build build && ctest --test-dir build" >&2
         exit 1
     fi

@@ -369,7 +369,7 @@ void tidemill_run_stats(const tidemill_run *run, tidemill_stats *stats)
     *stats = run->merger.stats;
     stats->bytes_in = run->splitter.bytes;
     stats->bytes_out = run->out.bytes;
-    stats->bytes_total = run->source.total;
+    stats->bytes_total = tm_source_total(&run->source, run->splitter.bytes);
     stats->workers = run->attached ? run->pool->peak : run->workers;
 }
 

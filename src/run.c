@@ -13,6 +13,9 @@
 #include "base/clock.h"
 #include "pipeline/policy.h"
 
+/* A run that ends looks after its filter so often. */
+#define LOOK_NS 100000000
+
 int tm_run_init(struct tidemill_run *run, const struct plan *plan, struct pool *pool, err *e)
 {
     *run = (struct tidemill_run){.plan = plan, .pool = pool ? pool : &run->own};
@@ -164,7 +167,8 @@ static int open_sinks(struct tidemill_run *run, err *e)
     if (tm_sink_same(&run->out, &run->quarantine))
         return tm_err_set(e, TIDEMILL_E_OUTPUT, "'%s' is the output and the quarantine at once",
                           run->quarantine.name);
-    return TIDEMILL_OK;
+    status = tm_filter_built(tm_filter_kind(v->input.compression), e);
+    return status == TIDEMILL_OK ? tm_sink_pack(&run->out, v->output.compression, e) : status;
 }
 
 /* Look at everything that a run needs, and open what can be opened before there is work. */
@@ -198,11 +202,22 @@ int tm_run_check(struct tidemill_run *run, bool *columns, err *e)
     return status;
 }
 
+/* Whatever is compressed goes through filters. */
+static int start_filters(struct tidemill_run *run, err *e)
+{
+    const struct spec_values *v = &run->plan->spec->values;
+    struct filter_config config = {v->isolation == ISOLATION_EXEC, v->worker_program};
+    tm_source_unpack(&run->source, v->input.compression, &config);
+    return tm_sink_start(&run->out, &config, e);
+}
+
 static int start(struct tidemill_run *run, err *e)
 {
     const struct format *format = NULL;
     struct output_dialect dialect;
     int status = prepare(run, &format, &dialect, e);
+    if (status == TIDEMILL_OK)
+        status = start_filters(run, e);
     if (status != TIDEMILL_OK)
         return status;
     tidemill_message_fn message = run->merger.message;
@@ -238,15 +253,14 @@ static int want_worker(struct tidemill_run *run, struct worker_handle *w, err *e
 /* What to poll for, from the state of things. */
 static int want(struct tidemill_run *run, err *e)
 {
-    struct sink *sinks[] = {&run->out, &run->quarantine};
+    bool going = run->phase == RUN_GOING && !run->stopping;
     /* Who cannot write on does not ask for more: see turn(). */
-    bool read = run->phase == RUN_GOING && run->dispatcher.wants_input && !run->stopping &&
-                !sink_full(&run->out);
-    int status = tm_loop_want(&run->loop, &run->source.watch, read ? EPOLLIN : 0, e);
-    for (int i = 0; i < 2 && status == TIDEMILL_OK; i++)
-        status = tm_loop_want(
-            &run->loop, &sinks[i]->watch,
-            sinks[i]->kind == SINK_STREAM && sink_pending(sinks[i]) ? EPOLLOUT : 0, e);
+    bool read = going && run->dispatcher.wants_input && !sink_full(&run->out);
+    int status = tm_source_want(&run->source, going, read, e);
+    if (status == TIDEMILL_OK)
+        status = tm_sink_want(&run->out, e);
+    if (status == TIDEMILL_OK)
+        status = tm_sink_want(&run->quarantine, e);
     for (uint32_t i = 0; i < run->plan->workers && status == TIDEMILL_OK; i++)
         status = want_worker(run, &run->pool->workers[i], e);
     return status;
@@ -285,6 +299,8 @@ static int move_bytes(struct tidemill_run *run, err *e)
     int status = tm_sink_flush(&run->out, e);
     if (status == TIDEMILL_OK)
         status = tm_sink_flush(&run->quarantine, e);
+    if (run->phase == RUN_GOING && !run->stopping)
+        tm_source_move(&run->source);
     for (uint32_t i = 0; i < run->plan->workers && status == TIDEMILL_OK; i++)
         status = move_worker(run, &run->pool->workers[i], e);
     return status;
@@ -308,6 +324,7 @@ static int all_committed(struct tidemill_run *run, err *e)
     if (run->stopping && !run->splitter.ended)
         return tm_err_set(e, TIDEMILL_E_STOPPED, RECOVERY_STOPPED);
     int status = tm_output_end(&run->output, run->splitter.first_columns, e);
+    tm_sink_finish(&run->out);
     run->phase = run->pool == &run->own ? RUN_TEARDOWN : RUN_FLUSHING;
     for (uint32_t i = 0; i < run->plan->workers && run->phase == RUN_TEARDOWN; i++) {
         struct worker_handle *w = &run->pool->workers[i];
@@ -319,8 +336,7 @@ static int all_committed(struct tidemill_run *run, err *e)
 
 static bool sinks_wait(const struct tidemill_run *run)
 {
-    return (run->out.kind == SINK_STREAM && sink_pending(&run->out)) ||
-           (run->quarantine.kind == SINK_STREAM && sink_pending(&run->quarantine));
+    return sink_waits(&run->out) || sink_waits(&run->quarantine);
 }
 
 /* Nothing will be read or written any more; the host may be waiting for the end of a pipe. */
@@ -366,6 +382,9 @@ static void fail(struct tidemill_run *run, int status)
     run->failure.status = status;
     if (before == RUN_GOING && run->output.begun && status != TIDEMILL_E_OUTPUT)
         tm_output_end(&run->output, NULL, &ignored);
+    tm_sink_finish(&run->out);
+    if (run->out.kind == SINK_FILE)
+        tm_sink_abandon(&run->out);
     dismiss_workers(run);
     run->phase = RUN_FLUSHING;
     if (before == RUN_NEW && !may_replace(run))
@@ -392,7 +411,8 @@ static int advance(struct tidemill_run *run, err *e)
 /* Did the wait find anything ready? */
 static bool has_events(const struct tidemill_run *run)
 {
-    bool events = run->source.watch.ready || run->out.watch.ready || run->quarantine.watch.ready;
+    bool events = tm_source_ready(&run->source) || tm_sink_ready(&run->out) ||
+                  tm_sink_ready(&run->quarantine);
     for (uint32_t i = 0; i < run->plan->workers && !events; i++)
         events = run->pool->workers[i].in.ready || run->pool->workers[i].out.ready ||
                  run->pool->workers[i].end.ready;
@@ -409,15 +429,31 @@ bool tm_run_waits_for_host(const struct tidemill_run *run)
 {
     if (run->phase != RUN_GOING || stop_is_new(run))
         return false;
-    if (run->out.kind == SINK_PULL && sink_full(&run->out))
+    if (run->out.kind == SINK_PULL && sink_pending(&run->out) >= SINK_PENDING_MAX)
         return true;
-    return run->dispatcher.wants_input && !run->merger.first && run->source.open &&
-           run->source.watch.fd < 0;
+    return run->dispatcher.wants_input && !run->merger.first &&
+           tm_source_waits_for_host(&run->source);
 }
 
 bool tm_run_has_more(const struct tidemill_run *run)
 {
     return run->timed_out || stop_is_new(run) || (run->moved && !tm_run_waits_for_host(run));
+}
+
+/* A run that was asked to end does not wait for a filter that somebody has stopped. */
+static int pass_by_filter(struct tidemill_run *run, err *e)
+{
+    if (!run->stopping || !tm_sink_is_stuck(&run->out))
+        return TIDEMILL_OK;
+    tm_sink_abandon(&run->out);
+    return tm_err_set(e, TIDEMILL_E_STOPPED, RECOVERY_STOPPED);
+}
+
+/* When something has to be looked at though no descriptor says so; 0: never. */
+static int64_t deadline(const struct tidemill_run *run, bool feed)
+{
+    int64_t when = sooner(tm_recovery_deadline(&run->recovery), feed ? run->dispatcher.recheck : 0);
+    return sooner(when, run->stopping && run->out.packs ? clock_now() + LOOK_NS : 0);
 }
 
 /* One turn; the error of whatever fails is in `e`. */
@@ -433,6 +469,8 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
         if (run->phase == RUN_GOING || run->phase == RUN_TEARDOWN)
             tm_recovery_stop(&run->recovery);
     }
+    if (status == TIDEMILL_OK)
+        status = pass_by_filter(run, e);
     bool feed = run->phase == RUN_GOING && !sink_full(&run->out);
     if (status == TIDEMILL_OK && feed)
         status = tm_dispatcher_feed(&run->dispatcher, &more, e);
@@ -448,8 +486,7 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
         return status;
     if (more || run->source.watch.ready || run->out.watch.ready || tm_run_waits_for_host(run))
         timeout = 0;
-    tm_loop_timer(&run->loop,
-                  sooner(tm_recovery_deadline(&run->recovery), feed ? run->dispatcher.recheck : 0));
+    tm_loop_timer(&run->loop, deadline(run, feed));
     int64_t armed = run->loop.armed;
     status = tm_loop_wait(&run->loop, timeout, e);
     run->timed_out = run->loop.armed != armed;

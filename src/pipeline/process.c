@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "pipeline/filter_main.h"
 #include "pipeline/worker.h"
 
 #ifndef TIDEMILL_WORKER_PATH
@@ -131,7 +132,7 @@ child(const struct pipes *pipes, const struct process_config *config, const char
     if (!prepare_child(pipes, config->log_fd))
         _exit(126);
     if (program) {
-        char *const argv[] = {(char[]){"tidemill-worker"}, NULL};
+        char *const argv[] = {(char[]){"tidemill-worker"}, (char *)(uintptr_t)config->filter, NULL};
         execv(program, argv);
         _exit(127);
     }
@@ -143,7 +144,9 @@ child(const struct pipes *pipes, const struct process_config *config, const char
     __fpurge(stdin);
     __fpurge(stdout);
     __fpurge(stderr);
-    int status = tm_worker_main(config->functions, config->functions_n);
+    int status = config->filter
+                     ? tm_filter_main(config->filter, WORKER_FD_IN, WORKER_FD_OUT, FILTER_FD_REPORT)
+                     : tm_worker_main(config->functions, config->functions_n);
     fflush(stdout);
     _exit(status);
 }
@@ -212,7 +215,12 @@ static void close_pipes(struct pipes *pipes)
     }
 }
 
-static int open_pipes(struct pipes *pipes, size_t pipe_size, err *e)
+static const char *kind_of(const struct process_config *config)
+{
+    return config->filter ? "a filter" : "a worker";
+}
+
+static int open_pipes(struct pipes *pipes, const struct process_config *config, err *e)
 {
     *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
     if (pipe2(pipes->in, O_CLOEXEC) || pipe2(pipes->out, O_CLOEXEC) ||
@@ -220,11 +228,12 @@ static int open_pipes(struct pipes *pipes, size_t pipe_size, err *e)
         fcntl(pipes->out[0], F_SETFL, O_NONBLOCK)) {
         int number = errno;
         close_pipes(pipes);
-        return tm_err_errno(e, TIDEMILL_E_WORKER, number, "cannot make the pipes of a worker");
+        return tm_err_errno(e, TIDEMILL_E_WORKER, number, "cannot make the pipes of %s",
+                            kind_of(config));
     }
     /* EPERM where the user's pipe pages are spent: any capacity will do. */
-    (void)!fcntl(pipes->in[1], F_SETPIPE_SZ, (int)pipe_size);
-    (void)!fcntl(pipes->out[0], F_SETPIPE_SZ, (int)pipe_size);
+    (void)!fcntl(pipes->in[1], F_SETPIPE_SZ, (int)config->pipe_size);
+    (void)!fcntl(pipes->out[0], F_SETPIPE_SZ, (int)config->pipe_size);
     return TIDEMILL_OK;
 }
 
@@ -251,7 +260,7 @@ int tm_process_start(struct process *p, const struct process_config *config, err
                           "fork one safely: it has several threads");
     if (exec && find_program(config, program, sizeof program, e) != TIDEMILL_OK)
         return TIDEMILL_E_WORKER;
-    if (open_pipes(&pipes, config->pipe_size, e) != TIDEMILL_OK)
+    if (open_pipes(&pipes, config, e) != TIDEMILL_OK)
         return TIDEMILL_E_WORKER;
     /* No handler of the host's may run in the child. */
     sigfillset(&all);
@@ -265,7 +274,7 @@ int tm_process_start(struct process *p, const struct process_config *config, err
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (pid < 0) {
         close_pipes(&pipes);
-        return tm_err_errno(e, TIDEMILL_E_WORKER, number, "cannot fork a worker");
+        return tm_err_errno(e, TIDEMILL_E_WORKER, number, "cannot fork %s", kind_of(config));
     }
     p->pid = pid;
     p->pidfd = pidfd;

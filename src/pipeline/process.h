@@ -1,5 +1,5 @@
 /*
- * One worker process as its parent sees it: started, killed, waited for.
+ * One worker process, or filter, as its parent sees it: started, killed, waited for.
  *
  * The child holds its own descriptors and no others, has default signals, and dies with its parent
  * even while it spins. The parent reaps this child only, and takes "no such child" for an answer:
@@ -22,6 +22,7 @@ struct process {
 };
 
 struct process_config {
+    const char *filter;  /* be this filter (filter_main.h); NULL: a worker */
     bool exec;           /* run the worker program; otherwise fork where that is safe */
     const char *program; /* path of the worker program, NULL: look for it */
     int log_fd;          /* becomes the child's 1 and 2; -1: /dev/null */
@@ -32,7 +33,7 @@ struct process_config {
 
 void tm_process_init(struct process *p);
 
-/* Fork (or fork and execute) a worker. E_WORKER with what was refused. */
+/* Fork (or fork and execute) it. E_WORKER with what was refused. */
 int tm_process_start(struct process *p, const struct process_config *config, err *e);
 
 /* SIGKILL, if it is still there, to it and to what it has started in its process group. */

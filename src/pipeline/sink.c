@@ -9,18 +9,25 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define STANDARD_OUTPUT "standard output"
 
+/* Compressed bytes are taken so many at a time, and so often a turn. */
+#define DRAIN_SIZE ((size_t)64 << 10)
+#define DRAINS_MAX 16
+
 void tm_sink_init(struct sink *s, struct loop *loop)
 {
     *s = (struct sink){.loop = loop, .io.fd = -1, .watch.fd = -1};
+    tm_filter_init(&s->filter, loop);
 }
 
 void tm_sink_close(struct sink *s)
 {
+    tm_sink_abandon(s);
     tm_loop_forget(s->loop, &s->watch);
     tm_fdio_close(&s->io);
 }
@@ -34,6 +41,7 @@ void tm_sink_release(struct sink *s)
     free(s->path);
     free(s->name);
     tm_buf_release(&s->pending);
+    tm_buf_release(&s->made);
     tm_sink_init(s, s->loop);
 }
 
@@ -278,9 +286,9 @@ static int write_now(struct sink *s, struct slice *bytes, err *e)
     return TIDEMILL_OK;
 }
 
-int tm_sink_write(struct sink *s, struct slice bytes, err *e)
+/* Bytes as they are to be stored. */
+static int store(struct sink *s, struct slice bytes, err *e)
 {
-    s->bytes += bytes.n;
     if (s->kind == SINK_CALLBACK) {
         errno = 0;
         if (bytes.n && s->write(s->context, bytes.p, bytes.n) < 0)
@@ -312,10 +320,99 @@ static void pass(struct sink *s, size_t n)
     }
 }
 
+/* ---- Compressed ---- */
+
+int tm_sink_pack(struct sink *s, int compression, err *e)
+{
+    s->packing = tm_filter_kind(compression);
+    if (compression == COMPRESSION_AUTO && s->path)
+        s->packing = tm_filter_by_name(s->name);
+    return tm_filter_built(s->packing, e);
+}
+
+int tm_sink_start(struct sink *s, const struct filter_config *config, err *e)
+{
+    if (!s->packing)
+        return TIDEMILL_OK;
+    int status = tm_filter_start(&s->filter, s->packing, true, config, e);
+    s->packs = status == TIDEMILL_OK;
+    return status;
+}
+
+/* Of what the filter makes, more may be taken now. At the end the rest of it is little. */
+static bool has_room(const struct sink *s)
+{
+    return s->filter.closing || sink_pending(s) < SINK_PENDING_MAX;
+}
+
+/* The filter did not come to a good end, and so the output does not. */
+static int filter_failed(struct sink *s, const err *why, err *e)
+{
+    tm_sink_abandon(s);
+    return tm_err_set(e, TIDEMILL_E_OUTPUT, "cannot write '%s': %s", s->name, why->message);
+}
+
+/* What the filter has made is stored, as far as it is there. */
+static int drain(struct sink *s, err *e)
+{
+    int status = TIDEMILL_OK;
+    if (!buf_reserve(&s->made, DRAIN_SIZE))
+        return tm_err_memory(e, "the output");
+    tm_filter_move(&s->filter);
+    for (int i = 0; i < DRAINS_MAX && has_room(s) && status == TIDEMILL_OK; i++) {
+        size_t got = 0;
+        err why = {0};
+        switch (tm_filter_read(&s->filter, s->made.p, DRAIN_SIZE, &got, &why)) {
+        case FILTER_BYTES:
+            status = store(s, (struct slice){s->made.p, got}, e);
+            break;
+        case FILTER_BLOCKED:
+            return TIDEMILL_OK;
+        case FILTER_END:
+            tm_filter_stop(&s->filter);
+            s->packs = false;
+            return TIDEMILL_OK;
+        case FILTER_FAILED:
+            return filter_failed(s, &why, e);
+        }
+    }
+    return status;
+}
+
+void tm_sink_finish(struct sink *s)
+{
+    if (s->packs)
+        tm_filter_close(&s->filter);
+}
+
+void tm_sink_abandon(struct sink *s)
+{
+    if (!s->packs)
+        return;
+    tm_filter_stop(&s->filter);
+    s->packs = false;
+    s->abandoned = true;
+    s->broken = EIO;
+}
+
+bool tm_sink_is_stuck(const struct sink *s)
+{
+    return s->packs && tm_process_is_stopped(&s->filter.process);
+}
+
+int tm_sink_write(struct sink *s, struct slice bytes, err *e)
+{
+    s->bytes += bytes.n;
+    if (s->abandoned)
+        return TIDEMILL_OK;
+    return s->packs ? tm_filter_put(&s->filter, bytes, e) : store(s, bytes, e);
+}
+
 int tm_sink_flush(struct sink *s, err *e)
 {
-    if (s->kind != SINK_STREAM || sink_pending(s) == 0)
-        return TIDEMILL_OK;
+    int drained = s->packs ? drain(s, e) : TIDEMILL_OK;
+    if (drained != TIDEMILL_OK || s->kind != SINK_STREAM || sink_pending(s) == 0)
+        return drained;
     struct slice left = {s->pending.p + s->at, sink_pending(s)};
     size_t before = left.n;
     int status = write_now(s, &left, e);
@@ -332,6 +429,18 @@ size_t tm_sink_pull(struct sink *s, char *p, size_t size)
         pass(s, n);
     }
     return n;
+}
+
+int tm_sink_want(struct sink *s, err *e)
+{
+    bool write = s->kind == SINK_STREAM && sink_pending(s);
+    int status = tm_loop_want(s->loop, &s->watch, write ? EPOLLOUT : 0, e);
+    return status == TIDEMILL_OK ? tm_filter_want(&s->filter, true, has_room(s), e) : status;
+}
+
+bool tm_sink_ready(const struct sink *s)
+{
+    return s->watch.ready || filter_ready(&s->filter);
 }
 
 /* ---- The end ---- */

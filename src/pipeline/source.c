@@ -8,14 +8,28 @@
 #include <glob.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define STANDARD_INPUT "standard input"
 
+/* Compressed bytes are read so many at a time, and so often a turn. */
+#define FEED_SIZE ((size_t)64 << 10)
+#define FEEDS_MAX 16
+/* What compressed text may grow by, for estimates. */
+#define GROWTH 4
+
 void tm_source_init(struct source *s, struct loop *loop)
 {
     *s = (struct source){.loop = loop, .io.fd = -1, .watch.fd = -1};
+    tm_filter_init(&s->filter, loop);
+}
+
+void tm_source_unpack(struct source *s, int compression, const struct filter_config *config)
+{
+    s->compression = compression;
+    s->config = *config;
 }
 
 void tm_source_release(struct source *s)
@@ -183,6 +197,10 @@ int tm_source_open(struct source *s, bool *more, err *e)
     }
     s->open = true;
     s->read = 0;
+    s->head_n = 0;
+    s->looked = s->compression == COMPRESSION_NONE;
+    s->raw_ended = false;
+    s->raw_failure.status = TIDEMILL_OK;
     return TIDEMILL_OK;
 }
 
@@ -242,7 +260,8 @@ static enum source_read read_pushed(struct source *s, char *p, size_t size, size
     return SOURCE_BYTES;
 }
 
-enum source_read tm_source_read(struct source *s, char *p, size_t size, size_t *got, err *e)
+/* Bytes as they are stored. */
+static enum source_read read_raw(struct source *s, char *p, size_t size, size_t *got, err *e)
 {
     enum source_read answer;
     switch (tm_source_input(s)->kind) {
@@ -257,12 +276,175 @@ enum source_read tm_source_read(struct source *s, char *p, size_t size, size_t *
         break;
     }
     if (answer == SOURCE_BYTES)
+        s->taken += *got;
+    return answer;
+}
+
+/* ---- Compressed inputs ---- */
+
+static bool is_fed(const struct source *s)
+{
+    return filter_running(&s->filter);
+}
+
+/* The name of the open input, or an option, says what its first bytes do not. */
+static enum source_read not_what_it_says(const struct filter_kind *kind, bool by_name, err *e)
+{
+    if (by_name)
+        tm_err_set(e, TIDEMILL_E_INPUT,
+                   "it is named %s, but does not hold %s data (input.compression: none reads it as "
+                   "it is)",
+                   kind->suffix, kind->name);
+    else
+        tm_err_set(e, TIDEMILL_E_INPUT, "it does not hold %s data (input.compression)", kind->name);
+    return SOURCE_FAILED;
+}
+
+/* BYTES: a filter runs, and has the first bytes. */
+static enum source_read start_filter(struct source *s, const struct filter_kind *kind,
+                                     struct slice first, err *e)
+{
+    s->packed = true;
+    int status = tm_filter_start(&s->filter, kind, false, &s->config, e);
+    if (status == TIDEMILL_OK)
+        status = tm_filter_put(&s->filter, first, e);
+    if (status == TIDEMILL_E_SPEC)
+        tm_err_set(e, TIDEMILL_E_INPUT, "it holds %s data, and this tidemill was built without %s",
+                   kind->name, kind->name);
+    return status == TIDEMILL_OK ? SOURCE_BYTES : SOURCE_FAILED;
+}
+
+/* The first `n` bytes of the open input: what is it? BYTES: all is well. */
+static enum source_read judge(struct source *s, const struct filter_kind *kind, struct slice first,
+                              err *e)
+{
+    const struct filter_kind *wanted = tm_filter_kind(s->compression);
+    const struct filter_kind *named = tm_filter_by_name(tm_source_input(s)->name);
+    s->looked = true;
+    if (wanted ? kind != wanted : !kind && named)
+        return not_what_it_says(wanted ? wanted : named, !wanted, e);
+    return kind ? start_filter(s, kind, first, e) : SOURCE_BYTES;
+}
+
+/*
+ * Read the first bytes of the open input, and look at them. They are read as all others are, since
+ * what a descriptor or a callback gives may come in pieces that are lost when they do not fit.
+ */
+static enum source_read read_first(struct source *s, char *p, size_t size, size_t *got, err *e)
+{
+    const struct filter_kind *kind = NULL;
+    enum source_read answer = SOURCE_BYTES;
+    while (!s->looked) {
+        size_t n = 0;
+        memcpy(p, s->head, s->head_n);
+        answer = read_raw(s, p + s->head_n, size - s->head_n, &n, e);
+        if (answer == SOURCE_BLOCKED || answer == SOURCE_FAILED)
+            return answer;
+        s->raw_ended = answer == SOURCE_END;
+        n += s->head_n;
+        *got = n;
+        if (tm_filter_look((struct slice){p, n}, &kind) == LOOK_MORE && !s->raw_ended) {
+            memcpy(s->head, p, n);
+            s->head_n = n;
+        } else if (judge(s, kind, (struct slice){p, n}, e) == SOURCE_FAILED) {
+            return SOURCE_FAILED;
+        }
+    }
+    return *got ? SOURCE_BYTES : SOURCE_END;
+}
+
+/* Bytes as they are stored go to the filter, as many as go without waiting. */
+static void feed(struct source *s)
+{
+    tm_filter_move(&s->filter);
+    for (int i = 0; i < FEEDS_MAX && !filter_pending(&s->filter) && !s->raw_ended; i++) {
+        size_t got = 0;
+        char *room = tm_filter_room(&s->filter, FEED_SIZE);
+        enum source_read answer = room ? read_raw(s, room, FEED_SIZE, &got, &s->raw_failure)
+                                       : SOURCE_FAILED;
+        if (!room)
+            tm_err_memory(&s->raw_failure, "the input");
+        if (answer == SOURCE_BLOCKED)
+            return;
+        tm_filter_take(&s->filter, got);
+        s->raw_ended = answer != SOURCE_BYTES;
+        if (s->raw_ended)
+            tm_filter_close(&s->filter);
+    }
+}
+
+/* What could not be read ends the input early, behind what could: that is the cause to tell. */
+static enum source_read read_filter(struct source *s, char *p, size_t size, size_t *got, err *e)
+{
+    feed(s);
+    enum filter_read answer = tm_filter_read(&s->filter, p, size, got, e);
+    if (answer == FILTER_BYTES || answer == FILTER_BLOCKED)
+        return answer == FILTER_BYTES ? SOURCE_BYTES : SOURCE_BLOCKED;
+    if (s->raw_failure.status != TIDEMILL_OK) {
+        *e = s->raw_failure;
+        return SOURCE_FAILED;
+    }
+    return answer == FILTER_END ? SOURCE_END : SOURCE_FAILED;
+}
+
+enum source_read tm_source_read(struct source *s, char *p, size_t size, size_t *got, err *e)
+{
+    enum source_read answer = SOURCE_BLOCKED;
+    if (!s->looked)
+        answer = read_first(s, p, size, got, e);
+    else if (!is_fed(s))
+        answer = s->raw_ended ? SOURCE_END : read_raw(s, p, size, got, e);
+    if (is_fed(s) && answer != SOURCE_FAILED)
+        answer = read_filter(s, p, size, got, e);
+    if (answer == SOURCE_BYTES)
         s->read += *got;
     return answer;
 }
 
+void tm_source_move(struct source *s)
+{
+    if (is_fed(s))
+        feed(s);
+}
+
+int tm_source_want(struct source *s, bool any, bool read, err *e)
+{
+    bool hungry = is_fed(s) ? any && !filter_pending(&s->filter) && !s->raw_ended : any && read;
+    int status = tm_loop_want(s->loop, &s->watch, hungry ? EPOLLIN : 0, e);
+    return status == TIDEMILL_OK ? tm_filter_want(&s->filter, any, read, e) : status;
+}
+
+bool tm_source_ready(const struct source *s)
+{
+    return s->watch.ready || filter_ready(&s->filter);
+}
+
+bool tm_source_waits_for_host(const struct source *s)
+{
+    if (!s->open || s->watch.fd >= 0)
+        return false;
+    return !is_fed(s) || (s->filter.idle && !s->raw_ended);
+}
+
+bool tm_source_remaining(const struct source *s, uint64_t *bytes)
+{
+    uint64_t left = s->total > s->taken ? s->total - s->taken : 0;
+    *bytes = is_fed(s) ? left * GROWTH : left;
+    /* Nobody knows what the filter still makes of the last that it got. */
+    return s->n == 1 && s->total && (left || !is_fed(s));
+}
+
+uint64_t tm_source_total(const struct source *s, uint64_t so_far)
+{
+    if (!s->packed || !s->total || !s->taken)
+        return s->total;
+    /* The rest is like what is known. */
+    return (uint64_t)((double)so_far * ((double)s->total / (double)s->taken));
+}
+
 void tm_source_close(struct source *s)
 {
+    tm_filter_stop(&s->filter);
     tm_loop_forget(s->loop, &s->watch);
     tm_fdio_close(&s->io);
     s->open = false;

@@ -1,6 +1,7 @@
 /*
  * The source: the bytes of the inputs, one after the other. Inputs are paths, descriptors, a
- * callback or what the host pushes; who reads does not see which.
+ * callback or what the host pushes; who reads does not see which, nor that what is compressed goes
+ * through a filter on its way.
  */
 #ifndef TM_PIPELINE_SOURCE_H
 #define TM_PIPELINE_SOURCE_H
@@ -8,6 +9,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "pipeline/fdio.h"
+#include "pipeline/filter.h"
 #include "pipeline/loop.h"
 
 enum input_kind { INPUT_PATH, INPUT_FD, INPUT_CALLBACK, INPUT_PUSH };
@@ -32,14 +34,25 @@ struct source {
     struct watch watch;
     struct buf pushed; /* what the host pushed and nobody has read */
     bool push_ended;
-    uint64_t total; /* bytes of all inputs, 0: not known */
-    uint64_t read;  /* bytes of the open input so far */
+    uint64_t total; /* bytes of all inputs as they are stored, 0: not known */
+    uint64_t taken; /* of them, so far */
+    uint64_t read;  /* bytes of the open input given out so far */
+
+    int compression; /* of all inputs: enum compression */
+    struct filter_config config;
+    char head[FILTER_MAGIC_MAX]; /* the open input's first bytes, while they are too few to tell */
+    size_t head_n;
+    bool looked; /* it is known whether the open input is compressed */
+    bool packed; /* an input was */
+    struct filter filter;
+    bool raw_ended;  /* all of the open input was read, or all that could be read of it */
+    err raw_failure; /* status: reading the open input for the filter failed */
 };
 
 enum source_read {
     SOURCE_BYTES,
     SOURCE_END,     /* of this input */
-    SOURCE_BLOCKED, /* nothing now: poll `watch`, or wait for the host */
+    SOURCE_BLOCKED, /* nothing now: tm_source_want, or wait for the host */
     SOURCE_FAILED,  /* err */
 };
 
@@ -48,6 +61,8 @@ enum source_read {
 /* `loop` is borrowed: descriptors are polled through it. */
 void tm_source_init(struct source *s, struct loop *loop);
 void tm_source_release(struct source *s);
+/* How inputs are compressed, and how filters are started. Without it by their first bytes. */
+void tm_source_unpack(struct source *s, int compression, const struct filter_config *config);
 
 /* All return TIDEMILL_OK or E_MEMORY; the glob E_INPUT when nothing matches. Names are copied. */
 int tm_source_add_path(struct source *s, const char *path, err *e);
@@ -64,9 +79,23 @@ int tm_source_check(struct source *s, err *e);
 int tm_source_open(struct source *s, bool *more, err *e);
 /* The input that is open, or could not be opened. */
 const struct input *tm_source_input(const struct source *s);
-/* Up to `size` (> 0) bytes; *got says how many for SOURCE_BYTES. */
+/* Up to `size` (>= FILTER_MAGIC_MAX) bytes; *got says how many for SOURCE_BYTES. */
 enum source_read tm_source_read(struct source *s, char *p, size_t size, size_t *got, err *e);
 /* The open input was read to its end. */
 void tm_source_close(struct source *s);
+
+/* Compressed bytes move on. Once a turn. */
+void tm_source_move(struct source *s);
+/* Poll what it takes to have bytes: for those to be read only if `read`; `any` false: for nothing. */
+int tm_source_want(struct source *s, bool any, bool read, err *e);
+bool tm_source_ready(const struct source *s);
+/* The last read said BLOCKED: is it the host who has to do something? */
+bool tm_source_waits_for_host(const struct source *s);
+
+/* An estimate of the bytes of the open input that are still to be read; false: not known. */
+bool tm_source_remaining(const struct source *s, uint64_t *bytes);
+/* An estimate of the bytes of all inputs as tm_source_read gives them, of which it gave `so_far`; 0:
+   not known. */
+uint64_t tm_source_total(const struct source *s, uint64_t so_far);
 
 #endif

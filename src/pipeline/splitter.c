@@ -71,9 +71,8 @@ int64_t tm_splitter_deadline(const struct splitter *s)
 
 uint64_t tm_splitter_remaining(const struct splitter *s)
 {
-    uint64_t total = s->source->total;
-    uint64_t seen = s->source->read - (s->end - s->start);
-    return s->source->n == 1 && total > seen ? total - seen : 0;
+    uint64_t unread;
+    return tm_source_remaining(s->source, &unread) ? unread + (s->end - s->start) : 0;
 }
 
 /* ---- Chunks ---- */

@@ -1,0 +1,107 @@
+/*
+ * The frame that all filters run in: their bytes in and out, and their last word.
+ */
+#include "pipeline/filter_main.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "pipeline/frame.h"
+
+/* The only list of filters; a NULL ends it. */
+static const struct {
+    const char *name;
+    int (*run)(struct filter_io *io, err *e);
+    bool tells;
+} filters[] = {
+#ifdef TIDEMILL_GZIP
+    {"gunzip", tm_filter_gunzip, true},
+    {"gzip", tm_filter_gzip, false},
+#endif
+#ifdef TIDEMILL_ZSTD
+    {"unzstd", tm_filter_unzstd, true},
+    {"zstd", tm_filter_zstd, false},
+#endif
+    {NULL, NULL, false},
+};
+
+/* A frame of this type, what follows of it in `b` behind the header. */
+static bool say(const struct filter_io *io, struct buf *b, size_t begin)
+{
+    bool said = tm_frame_end(b, begin, 0) && tm_write_all(io->report, buf_view(b));
+    tm_buf_release(b);
+    return said;
+}
+
+/*
+ * Whoever gives us bytes may wait for us to be done with them. They are written out before we say
+ * so: what we made of them is in the pipe when the word comes.
+ */
+static bool say_hungry(const struct filter_io *io)
+{
+    struct pollfd p = {io->in, POLLIN, 0};
+    struct buf b;
+    if (!io->tells || poll(&p, 1, 0) != 0)
+        return true;
+    tm_buf_init(&b);
+    size_t begin = tm_frame_begin(&b, FILTER_SAYS_HUNGRY);
+    tm_buf_u64(&b, io->used + io->n - io->at);
+    return say(io, &b, begin);
+}
+
+static bool say_end(const struct filter_io *io, int status, const char *message)
+{
+    struct buf b;
+    tm_buf_init(&b);
+    size_t begin = tm_frame_begin(&b, FILTER_SAYS_END);
+    tm_buf_u32(&b, (uint32_t)status);
+    tm_buf_bytes(&b, slice_of(message));
+    return say(io, &b, begin);
+}
+
+int tm_filter_need(struct filter_io *io, size_t n, err *e)
+{
+    if (io->n - io->at >= n)
+        return TIDEMILL_OK;
+    memmove(io->have, io->have + io->at, io->n - io->at);
+    io->n -= io->at;
+    io->at = 0;
+    while (io->n < n) {
+        if (!say_hungry(io))
+            return tm_err_errno(e, TIDEMILL_E_SYSTEM, errno, "the filter cannot say that it waits");
+        ssize_t got = read(io->in, io->have + io->n, FILTER_IN - io->n);
+        if (got == 0)
+            return TIDEMILL_OK;
+        if (got < 0 && errno != EINTR)
+            return tm_err_errno(e, TIDEMILL_E_SYSTEM, errno, "the filter cannot read");
+        io->n += got > 0 ? (size_t)got : 0;
+    }
+    return TIDEMILL_OK;
+}
+
+int tm_filter_emit(struct filter_io *io, size_t n, err *e)
+{
+    if (tm_write_all(io->out, (struct slice){io->made, n}))
+        return TIDEMILL_OK;
+    return tm_err_errno(e, TIDEMILL_E_SYSTEM, errno, "the filter cannot write");
+}
+
+int tm_filter_main(const char *name, int in, int out, int report)
+{
+    struct filter_io io = {.in = in, .out = out, .report = report};
+    err why = {0};
+    size_t i = 0;
+    while (filters[i].name && strcmp(filters[i].name, name) != 0)
+        i++;
+    if (!filters[i].name)
+        return 2; /* started by hand, or by another version of us */
+    io.tells = filters[i].tells;
+    io.have = malloc(FILTER_IN);
+    io.made = malloc(FILTER_OUT);
+    int status = io.have && io.made ? filters[i].run(&io, &why) : tm_err_memory(&why, "");
+    free(io.have);
+    free(io.made);
+    return say_end(&io, status, why.message) ? 0 : 1;
+}
