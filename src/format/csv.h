@@ -256,6 +256,11 @@ bool tm_csv_is_special(const struct output_dialect *d, struct slice text);
 /* Write it in quotes, those inside doubled, or with escapes: the dialect has one of them. */
 void tm_csv_put_guarded(const struct output_dialect *d, struct buf *out, struct slice text);
 
+/* output.escape_formulas: would a spreadsheet run it? False without the option. */
+bool tm_csv_is_formula(const struct output_dialect *d, struct slice text);
+/* The text with a ' before it, in `scratch`, which sticks when memory is out. */
+struct slice tm_csv_defuse(struct buf *scratch, struct slice text);
+
 /* The text of a TSV cell, escapes undone; for content that has some. */
 struct slice tm_tsv_content(struct slice raw, struct arena *arena);
 /* And back. */

@@ -25,44 +25,71 @@ void tm_csv_finish_free(struct finish *f)
     free(f);
 }
 
-/* The cell of the first input's header with this name; p is NULL where there is none. */
-static struct slice own_cell(const struct output_dialect *d, uint32_t i, struct slice name)
+/* A header under work. */
+struct heading {
+    const struct output_dialect *dialect;
+    struct name_index like; /* of the first input's names; n 0: its header is in another dialect */
+    struct buf defused;
+};
+
+static bool heading_begin(struct heading *h, const struct output_dialect *d)
 {
     const struct columns *like = d->like;
+    *h = (struct heading){.dialect = d};
     if (!like || !like->raw || like->delimiter != d->delimiter || like->quote != d->quote ||
         like->escapes != d->escapes)
-        return (struct slice){NULL, 0};
-    if (i < like->n && slice_eq(like->names[i], name))
-        return like->raw[i];
-    for (uint32_t k = 0; k < like->n; k++)
-        if (slice_eq(like->names[k], name))
-            return like->raw[k];
-    return (struct slice){NULL, 0};
+        return true;
+    return tm_name_index_init(&h->like, like->n, like->names);
 }
 
-/* The header line. Without quotes in the dialect, names that need them are E_WRITE. */
+/* The cell of the first input's header with this name; p is NULL where there is none. */
+static struct slice own_cell(const struct heading *h, uint32_t i, struct slice name)
+{
+    uint32_t at = tm_name_index_find(&h->like, name, i);
+    return at == NO_COLUMN ? (struct slice){NULL, 0} : h->dialect->like->raw[at];
+}
+
+static int put_name(struct heading *h, struct buf *out, uint32_t i, struct slice name, bool lonely)
+{
+    const struct output_dialect *d = h->dialect;
+    struct slice own = own_cell(h, i, name);
+    if (tm_csv_is_formula(d, name)) {
+        name = tm_csv_defuse(&h->defused, name);
+        own.p = NULL;
+    }
+    bool special = tm_csv_is_special(d, name);
+    bool blank = lonely && name.n == 0;
+    if (special ? !csv_has_guard(d) : blank && d->escapes)
+        return TIDEMILL_E_WRITE;
+    if (own.p)
+        buf_slice(out, own);
+    else if (special || (blank && d->quote != '\0'))
+        tm_csv_put_guarded(d, out, name);
+    else
+        buf_slice(out, name);
+    return h->defused.failed ? TIDEMILL_E_MEMORY : TIDEMILL_OK;
+}
+
+/* The header line. Without a guard in the dialect, names that need one are E_WRITE. */
 int tm_csv_finish_begin(struct finish *f, struct buf *out, uint32_t n, const struct slice *names)
 {
     const struct output_dialect *d = f->dialect;
+    struct heading h;
+    int status = TIDEMILL_OK;
     if (!d->header || n == 0)
         return TIDEMILL_OK;
-    for (uint32_t i = 0; i < n; i++) {
-        bool special = tm_csv_is_special(d, names[i]);
-        struct slice own = own_cell(d, i, names[i]);
-        bool blank = n == 1 && names[i].n == 0;
-        if (special ? !csv_has_guard(d) : blank && d->escapes)
-            return TIDEMILL_E_WRITE;
+    if (!heading_begin(&h, d))
+        return TIDEMILL_E_MEMORY;
+    for (uint32_t i = 0; i < n && status == TIDEMILL_OK; i++) {
         if (i > 0)
             buf_byte(out, d->delimiter);
-        if (own.p)
-            buf_slice(out, own);
-        else if (special || (blank && d->quote != '\0'))
-            tm_csv_put_guarded(d, out, names[i]);
-        else
-            buf_slice(out, names[i]);
+        status = put_name(&h, out, i, names[i], n == 1);
     }
-    buf_slice(out, d->crlf ? SLICE("\r\n") : SLICE("\n"));
-    return out->failed ? TIDEMILL_E_MEMORY : TIDEMILL_OK;
+    if (status == TIDEMILL_OK)
+        buf_slice(out, d->crlf ? SLICE("\r\n") : SLICE("\n"));
+    tm_name_index_release(&h.like);
+    tm_buf_release(&h.defused);
+    return out->failed ? TIDEMILL_E_MEMORY : status;
 }
 
 /* A row under work. */

@@ -14,6 +14,8 @@
  * For the same reason a value that cannot be written fails its record also where the layout leaves
  * it out, and comes before a layout that does not fit.
  *
+ * Under output.escape_formulas each cell is looked at, also one that is copied otherwise.
+ *
  * Null is an empty cell. Comments are no part of output dialects: '#' is a byte like any other.
  */
 #include <stdlib.h>
@@ -25,8 +27,9 @@ struct writer {
     const struct output_dialect *dialect;
     const void *origin; /* of records whose cells may be copied, NULL: none */
     struct row_layout rows;
-    struct buf text;  /* of tm_cell_text() */
-    struct buf trial; /* of check_values() */
+    struct buf text;    /* of tm_cell_text() */
+    struct buf defused; /* of tm_csv_defuse() */
+    struct buf trial;   /* of check_values() */
 };
 
 /* How cells of the row in hand are written. */
@@ -52,6 +55,7 @@ void tm_csv_writer_free(struct writer *w)
         return;
     tm_row_layout_release(&w->rows);
     tm_buf_release(&w->text);
+    tm_buf_release(&w->defused);
     tm_buf_release(&w->trial);
     free(w);
 }
@@ -166,10 +170,28 @@ static bool copy_cell(const struct output_dialect *d, struct buf *out, const str
     return true;
 }
 
+/* Looked at before anything else, as own bytes may be a formula. */
+static int defuse_cell(struct writer *w, const struct field *f, struct slice *text, err *e)
+{
+    int status = tm_cell_text(w->dialect, f, &w->text, text, e);
+    if (status != TIDEMILL_OK)
+        return status;
+    if (!tm_csv_is_formula(w->dialect, *text))
+        *text = (struct slice){NULL, 0};
+    else
+        *text = tm_csv_defuse(&w->defused, *text);
+    return w->defused.failed ? tm_err_memory(e, "a cell") : TIDEMILL_OK;
+}
+
 static int write_cell(struct writer *w, struct buf *out, const struct row *row,
                       const struct field *f, err *e)
 {
     struct slice text;
+    if (w->dialect->escape_formulas) {
+        int status = defuse_cell(w, f, &text, e);
+        if (status != TIDEMILL_OK || text.p)
+            return status == TIDEMILL_OK ? write_text(w->dialect, out, f, text, false, e) : status;
+    }
     if (row->raw && f->source.p && copy_cell(w->dialect, out, row, f->source))
         return TIDEMILL_OK;
     int status = tm_cell_text(w->dialect, f, &w->text, &text, e);
@@ -228,7 +250,8 @@ static int write_own(struct writer *w, struct buf *out, const struct node *recor
         }
         if (left < record->live)
             buf_byte(out, w->dialect->delimiter);
-        uint32_t run = row.raw ? copy_run(out, record, i, end.n == 1) : 0;
+        bool runs = row.raw && !w->dialect->escape_formulas;
+        uint32_t run = runs ? copy_run(out, record, i, end.n == 1) : 0;
         row.moved = left == 1 && end.n == 1;
         if (run == 0) {
             int status = write_cell(w, out, &row, &record->fields[i], e);
@@ -287,7 +310,7 @@ static bool copy_record(const struct writer *w, struct buf *out, const struct no
 {
     struct slice end = line_end(w, record, true);
     struct slice source = record->source;
-    if (record->changed || !source.p || source.n == 0)
+    if (record->changed || !source.p || source.n == 0 || w->dialect->escape_formulas)
         return false;
     /* Only the last line of a file has no line end: the new one must not join a CR. */
     if (record->line_end.n == 0 && end.n == 1 && source.p[source.n - 1] == '\r')

@@ -218,6 +218,10 @@ static void run(const struct test *t)
     {                                   \
         .delimiter = ',', .quote = '\0' \
     }
+#define DEFUSE                                                  \
+    {                                                           \
+        .delimiter = ',', .quote = '"', .escape_formulas = true \
+    }
 #define FIT                                           \
     {                                                 \
         .extra = EXTRA_DROP, .missing = MISSING_EMPTY \
@@ -302,6 +306,16 @@ static const struct test tests[] = {
      {0},
      NULL,
      "\"0123456789abcdef0123456789,\"\n[a]\n"},
+
+    /* What a spreadsheet would run. */
+    {"formulas", "a,b,c,d\n=1+1,\"+x\",@a,\"-x\"\n\"\t=\",\"\r\",-,--1\n\"=a,b\",=\"x\",-1.,1\n",
+     NULL, DEFUSE, NULL,
+     "'=1+1,'+x,'@a,'-x\n[a|b|c|d]\n'\t=,\"'\r\",'-,'--1\n\"'=a,b\",\"'=\"\"x\"\"\",'-1.,1\n"},
+    {"plain numbers and other cells stay as they are",
+     "a,b,c,d\n-5,\"-5\",-0.50,-1E+5\n\"x\",a=b,'=1,\r\n", NULL, DEFUSE, NULL,
+     "-5,\"-5\",-0.50,-1E+5\n[a|b|c|d]\n\"x\",a=b,'=1,\r\n"},
+    {"and without the option all do", "a,b\n=1,\"+x\"\n", NULL, {0}, NULL, "=1,\"+x\"\n[a|b]\n"},
+    {"formulas in another order", "a,b\n=1,\"x\"\n", NULL, DEFUSE, "b,a", "\"x\",'=1\n"},
 
     /* A row must not be a blank line. */
     {"the only cell is empty", "a\n1\n", set_empty, {0}, NULL, "\"\"\n[a]\n"},
@@ -458,7 +472,11 @@ static void test_header(void **state)
         {{.delimiter = ',', .quote = '"', .header = true}, "", 0, "\"\"\n"},
         {{.delimiter = ',', .quote = '"', .header = true}, NULL, 0, ""},
         {{.delimiter = ',', .quote = '"'}, "a,b", 0, ""},
-        {{.delimiter = 'b', .header = true}, "a,b", TIDEMILL_E_WRITE, "a"},
+        {{.delimiter = ',', .quote = '"', .header = true, .escape_formulas = true},
+         "a,=b,@\"c\"",
+         0,
+         "a,'=b,\"'@\"\"c\"\"\"\n"},
+        {{.delimiter = 'b', .header = true}, "a,b", TIDEMILL_E_WRITE, "ab"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct slice names[8];
