@@ -110,5 +110,6 @@ const char *tm_json_twice(struct json_scan *s, const struct json_key *twice)
     if (!twice->name.p)
         return tm_json_no_memory(s);
     tm_printable(name, sizeof name, twice->name);
-    return tm_json_fail(s, twice->at, "duplicate key '%s'", name);
+    return tm_json_fail(s, twice->at, "duplicate key '%s'%s", name,
+                        s->of_records ? " (input.duplicates: last or number allows it)" : "");
 }

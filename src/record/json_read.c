@@ -27,6 +27,7 @@ struct json_reader {
     uint32_t expected; /* fields of the record before */
     bool of_records;   /* messages may hint at options */
     enum duplicates duplicates;
+    struct json_edits edits; /* of the record at hand, where duplicates are allowed */
     struct slice wrap;
     const char *end_name;
 };
@@ -56,6 +57,7 @@ void tm_json_reader_free(struct json_reader *r)
     if (!r)
         return;
     tm_json_keys_release(&r->keys);
+    tm_json_edits_release(&r->edits);
     tm_buf_release(&r->known_bytes);
     free(r->known);
     free(r->stack);
@@ -240,19 +242,38 @@ static bool at_close(const struct json_scan *s, const struct open_bracket *b, co
     return p < s->end && *p == (b->object ? '}' : ']');
 }
 
+/*
+ * The object whose names begin at `base` in the list ends at `close`: they all differ, or are allowed
+ * not to. False: they do not, or memory is out.
+ */
+static bool end_object(struct json_scan *s, size_t base, const char *close)
+{
+    struct json_key twice = {.name = {"", 0}};
+    struct json_reader *r = s->r;
+    size_t n = r->keys.n - base;
+    if (tm_json_keys_differ(&r->keys, base, &twice))
+        return true;
+    if (r->duplicates == DUPLICATES_ERROR || !twice.name.p)
+        tm_json_twice(s, &twice);
+    else if (tm_json_edits_add(&r->edits, s->arena, r->duplicates, r->keys.list + base, n, close))
+        return true;
+    else
+        tm_json_no_memory(s);
+    return false;
+}
+
 /* Close all brackets that end at p; depth goes down. */
 static const char *scan_closes(struct json_scan *s, const char *p, uint32_t outside,
                                uint32_t *depth)
 {
-    struct json_key twice;
     struct json_reader *r = s->r;
     for (;; p++) {
         p = json_skip_space(p, s->end);
         const struct open_bracket *b = &r->stack[*depth - 1];
         if (!at_close(s, b, p))
             return p;
-        if (b->object && !tm_json_keys_differ(&r->keys, b->keys, &twice))
-            return tm_json_twice(s, &twice);
+        if (b->object && !end_object(s, b->keys, p))
+            return NULL;
         if (--*depth == outside)
             return p + 1;
     }
@@ -268,7 +289,7 @@ static const char *scan_value(struct json_scan *s, const char *p, uint32_t outsi
         if (opens) {
             if (depth == s->r->max_depth)
                 return tm_json_fail(s, p, "nested deeper than %u levels%s", depth,
-                                    s->r->of_records ? " (limits.depth)" : "");
+                                    s->of_records ? " (limits.depth)" : "");
             stack[depth++] = (struct open_bracket){*p == '{', s->r->keys.n};
             p = json_skip_space(p + 1, s->end);
         } else {
@@ -384,20 +405,20 @@ static void learn(struct json_reader *r, const struct node *n)
     r->known_n = n->count;
 }
 
-/* Are the record's keys all different? NULL when not. */
+/* Are the record's keys all different, or may they be the same? NULL when not. */
 static const char *check_keys(struct json_scan *s, const struct node *n, const struct shape *shape,
                               const char *p)
 {
-    struct json_key twice;
     struct json_reader *r = s->r;
+    size_t edits = r->edits.n;
     if (shape->known)
         return p;
     for (uint32_t i = 0; i < n->count; i++)
         if (!tm_json_keys_push(&r->keys, n->fields[i].key, n->fields[i].start))
             return tm_json_no_memory(s);
-    if (!tm_json_keys_differ(&r->keys, 0, &twice))
-        return tm_json_twice(s, &twice);
-    if (!shape->escaped)
+    if (!end_object(s, 0, p))
+        return NULL;
+    if (!shape->escaped && r->edits.n == edits)
         learn(r, n);
     return p;
 }
@@ -482,31 +503,56 @@ static const char *kind_name(char first)
     }
 }
 
-/* A valid value that is no record has no place to point at. */
-static int read_other(struct json_scan *s, const char *p)
+/* A valid value that is no record: wrapped as one, or a failure that has no place to point at. */
+static struct node *read_other(struct json_scan *s, const char *p)
 {
-    const char *behind = scan_value(s, p, 0);
+    struct json_reader *r = s->r;
+    const char *behind = scan_value(s, p, r->wrap.n ? 1 : 0);
     if (!behind || !at_end(s, behind))
-        return s->status;
-    tm_json_fail(s, s->begin, "the record is %s, not an object%s", kind_name(*p),
-                 s->r->of_records ? " (input.wrap can name a field for it)" : "");
-    if (s->where)
-        *s->where = SIZE_MAX;
-    return s->status;
+        return NULL;
+    if (!r->wrap.n) {
+        tm_json_fail(s, s->begin, "the record is %s, not an object%s", kind_name(*p),
+                     s->of_records ? " (input.wrap can name a field for it)" : "");
+        if (s->where)
+            *s->where = SIZE_MAX;
+        return NULL;
+    }
+    struct slice text = {p, (size_t)(behind - p)};
+    if (r->edits.n)
+        text = tm_json_edits_apply(&r->edits, s->arena, text);
+    struct node *n = text.p ? tm_node_new(s->arena, NODE_OBJECT, 1 + SPARE_FIELDS) : NULL;
+    if (!n) {
+        tm_json_no_memory(s);
+        return NULL;
+    }
+    struct field *f = tm_node_append(n);
+    f->key = r->wrap;
+    f->value = (struct value){.kind = VALUE_JSON, .text = text};
+    n->originals = 1;
+    return n;
 }
 
 static struct json_scan start(struct json_reader *r, struct arena *arena, struct slice text,
                               size_t *where, err *e)
 {
     r->keys.n = 0;
+    r->edits.n = 0;
     if (!text.p)
         text.p = "";
     return (struct json_scan){
-        .r = r, .arena = arena, .begin = text.p, .end = text.p + text.n, .where = where, .e = e};
+        .r = r,
+        .arena = arena,
+        .begin = text.p,
+        .end = text.p + text.n,
+        .end_name = r->end_name,
+        .of_records = r->of_records,
+        .where = where,
+        .e = e,
+    };
 }
 
-/* The object at p, with nothing or anything behind it. NULL: it failed, as s->status says. */
-static struct node *read_record(struct json_scan *s, const char *p, bool alone)
+/* The object at p, and what is behind it. NULL: s->status says why. */
+static struct node *read_record(struct json_scan *s, const char *p, const char **behind)
 {
     struct json_reader *r = s->r;
     uint32_t expected = r->expected < EXPECTED_MAX ? r->expected : EXPECTED_MAX;
@@ -516,9 +562,27 @@ static struct node *read_record(struct json_scan *s, const char *p, bool alone)
         return NULL;
     }
     p = read_object(s, p, n);
-    if (!p || (alone && !at_end(s, p)))
+    if (!p)
         return NULL;
     r->expected = n->count;
+    *behind = p;
+    return n;
+}
+
+/* The record again, from a text of its own that has no duplicate keys any more. */
+static struct node *read_edited(struct json_scan *s, struct slice source)
+{
+    struct json_scan again = *s;
+    const char *behind;
+    source = tm_json_edits_apply(&s->r->edits, s->arena, source);
+    if (!source.p) {
+        tm_json_no_memory(s);
+        return NULL;
+    }
+    again.begin = source.p;
+    again.end = source.p + source.n;
+    struct node *n = read_record(&again, again.begin, &behind);
+    s->status = again.status;
     return n;
 }
 
@@ -526,11 +590,13 @@ int tm_json_read(struct json_reader *r, struct arena *arena, struct slice text, 
                  size_t *where, err *e)
 {
     struct json_scan s = start(r, arena, text, where, e);
-    s.end_name = r->end_name;
-    const char *p = json_skip_space(s.begin, s.end);
-    if (p == s.end || *p != '{')
-        return read_other(&s, p);
-    struct node *n = read_record(&s, p, true);
+    const char *behind = NULL, *p = json_skip_space(s.begin, s.end);
+    bool object = p < s.end && *p == '{';
+    struct node *n = object ? read_record(&s, p, &behind) : read_other(&s, p);
+    if (n && object && !at_end(&s, behind))
+        n = NULL;
+    if (n && r->edits.n)
+        n = read_edited(&s, n->source);
     if (n)
         *out = n;
     return s.status;
@@ -540,11 +606,13 @@ int tm_json_read_first(struct json_reader *r, struct arena *arena, struct slice 
                        size_t *length, struct node **out)
 {
     struct json_scan s = start(r, arena, text, NULL, NULL);
-    s.end_name = r->end_name;
-    struct node *n = read_record(&s, s.begin, false);
+    const char *behind = NULL;
+    struct node *n = read_record(&s, s.begin, &behind);
+    if (n && r->edits.n)
+        n = read_edited(&s, n->source);
     if (!n)
         return s.status;
-    *length = n->source.n;
+    *length = (size_t)(behind - s.begin);
     *out = n;
     return TIDEMILL_OK;
 }
@@ -554,6 +622,7 @@ int tm_json_read_value(struct json_reader *r, struct arena *arena, struct slice 
 {
     struct json_scan s = start(r, arena, text, where, e);
     s.end_name = "end of text";
+    s.of_records = false;
     const char *p = json_skip_space(s.begin, s.end);
     const char *behind = scan_value(&s, p, 0);
     if (!behind || !at_end(&s, behind))

@@ -31,11 +31,37 @@ bool tm_json_keys_push(struct json_keys *k, struct slice name, const char *at);
  */
 bool tm_json_keys_differ(struct json_keys *k, size_t base, struct json_key *twice);
 
+/*
+ * What is to be done to a record's text to rid it of duplicate keys: instead of its bytes from `at`
+ * to `end` stands `put`, which is text of the record itself if `inside`, and then has edits as well.
+ */
+struct json_edit {
+    const char *at, *end;
+    struct slice put;
+    bool inside;
+};
+
+struct json_edits {
+    struct json_edit *list;
+    size_t n, cap;
+};
+
+void tm_json_edits_release(struct json_edits *x);
+/*
+ * An object that has duplicates, with all its keys (which are sorted here) and the place of its
+ * closing bracket; valid text only. False when memory is out.
+ */
+bool tm_json_edits_add(struct json_edits *x, struct arena *arena, enum duplicates duplicates,
+                       struct json_key *keys, size_t n, const char *close);
+/* The text with all edits done, which are forgotten, in the arena. p NULL: memory is out. */
+struct slice tm_json_edits_apply(struct json_edits *x, struct arena *arena, struct slice text);
+
 struct json_scan {
     struct json_reader *r;
     struct arena *arena;
     const char *begin, *end;
     const char *end_name; /* what messages call the end of the text */
+    bool of_records;      /* messages may hint at the options for records */
     size_t *where;
     err *e;
     int status; /* set on failure */
