@@ -120,6 +120,38 @@ static bool take_apart(struct slice s, bool exponents, struct decimal *d)
     return p == end;
 }
 
+/*
+ * The same for what most numbers are: no more digits than w has room for, no exponent. False for
+ * everything else, right or wrong.
+ */
+static inline bool take_short(struct slice s, struct decimal *d)
+{
+    const char *p = s.p, *end = s.p + s.n, *point = NULL;
+    uint64_t w = 0;
+    if (s.n == 0 || s.n > MANTISSA_DIGITS)
+        return false;
+    bool negative = *p == '-';
+    p += negative;
+    if (end - p > 1 && p[0] == '0' && p[1] != '.')
+        return false;
+    for (const char *first = p; p < end; p++) {
+        if (is_digit(*p))
+            w = w * 10 + (uint64_t)(*p - '0');
+        else if (*p == '.' && !point && p > first)
+            point = p;
+        else
+            return false;
+    }
+    if (end[-1] == '-' || end[-1] == '.')
+        return false;
+    d->negative = negative;
+    d->integer = !point;
+    d->cut = false;
+    d->w = w;
+    d->e10 = point ? point + 1 - end : 0;
+    return true;
+}
+
 /* A double holds at most 767 significant digits; what follows counts only as "a bit more". */
 #define DIGITS_MAX 800
 
@@ -188,16 +220,27 @@ static bool convert_by_product(uint64_t w, int e, double *out)
     return true;
 }
 
+/* Powers of ten that a double holds exactly. */
+static const double exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                               1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                               1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* Both are exact, so their division or product is rounded once. */
+static inline bool convert_exactly(const struct decimal *d, double *out)
+{
+    if (d->cut || d->w >> 53 || d->e10 < -22 || d->e10 > 22)
+        return false;
+    *out = d->e10 < 0 ? (double)d->w / exact[-d->e10] : (double)d->w * exact[d->e10];
+    return true;
+}
+
 static double convert(const struct decimal *d)
 {
-    static const double exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     double out;
     if (d->w == 0)
         return 0.0;
-    if (!d->cut && d->w >> 53 == 0 && d->e10 >= -22 && d->e10 <= 22)
-        return d->e10 < 0 ? (double)d->w / exact[-d->e10] : (double)d->w * exact[d->e10];
+    if (convert_exactly(d, &out))
+        return out;
     if (!d->cut && d->e10 >= POWER_MIN && d->e10 <= 308 &&
         convert_by_product(d->w, (int)d->e10, &out))
         return out;
@@ -219,9 +262,32 @@ static enum number_kind finish(const struct decimal *d, int64_t *i, double *f)
     return NUMBER_FLOAT;
 }
 
+/* Integers and floats as most are; NUMBER_NONE: to be looked at in the general way. */
+static inline enum number_kind read_short(struct slice s, int64_t *i, double *f)
+{
+    struct decimal d;
+    if (!take_short(s, &d))
+        return NUMBER_NONE;
+    if (d.integer) {
+        /* -0 is a float, and 19 digits may be too large. */
+        if (d.w >> 62 || (d.negative && d.w == 0))
+            return NUMBER_NONE;
+        *i = (int64_t)(d.negative ? 0 - d.w : d.w);
+        return NUMBER_INT;
+    }
+    double value;
+    if (!convert_exactly(&d, &value))
+        return NUMBER_NONE;
+    *f = d.negative ? -value : value;
+    return NUMBER_FLOAT;
+}
+
 enum number_kind tm_number_json(struct slice s, int64_t *i, double *d)
 {
     struct decimal parts;
+    enum number_kind kind = read_short(s, i, d);
+    if (kind != NUMBER_NONE)
+        return kind;
     return take_apart(s, true, &parts) ? finish(&parts, i, d) : NUMBER_NONE;
 }
 
@@ -231,22 +297,33 @@ enum number_kind tm_number_cell(struct slice s, int64_t *i, double *d)
     /* Most cells are words: their first byte tells. */
     if (s.n == 0 || (s.p[0] != '-' && !is_digit(s.p[0])))
         return NUMBER_NONE;
+    enum number_kind kind = read_short(s, i, d);
+    if (kind != NUMBER_NONE)
+        return kind;
     if (!take_apart(s, false, &parts) || (parts.integer && parts.negative && parts.w == 0))
         return NUMBER_NONE;
-    enum number_kind kind = finish(&parts, i, d);
+    kind = finish(&parts, i, d);
     return kind == NUMBER_WIDE ? NUMBER_NONE : kind;
 }
 
 /* ---- writing ---- */
 
+/* Two digits at a time. */
 static size_t print_digits(char *out, uint64_t v)
 {
-    char text[20];
-    size_t n = 0;
-    do
-        text[sizeof text - ++n] = (char)('0' + v % 10);
-    while (v /= 10);
-    memcpy(out, text + sizeof text - n, n);
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    char text[20], *p = text + sizeof text;
+    for (; v >= 100; v /= 100)
+        memcpy(p -= 2, pairs + v % 100 * 2, 2);
+    if (v >= 10)
+        memcpy(p -= 2, pairs + v * 2, 2);
+    else
+        *--p = (char)('0' + v);
+    size_t n = (size_t)(text + sizeof text - p);
+    memcpy(out, p, n);
     return n;
 }
 
@@ -306,6 +383,19 @@ static uint64_t without_zeros(uint64_t digits, int *exponent)
 }
 
 /*
+ * What people write has few decimals: is the double what digits / 1000 reads as? Two different
+ * decimals of up to 15 digits are never read as one double, so there is none shorter than this one
+ * (without its zeros).
+ */
+static inline bool has_few_decimals(double d, uint64_t *digits)
+{
+    if (!(d < 1e12) || d < 1e-3)
+        return false;
+    *digits = (uint64_t)(d * 1e3 + 0.5);
+    return (double)*digits / 1e3 == d;
+}
+
+/*
  * digits * 10^exponent with a point or an exponent: positional when the first digit stands for
  * 10^-5 .. 10^15, else scientific, without '+'.
  */
@@ -355,10 +445,13 @@ size_t tm_number_print_float(char *out, double d)
         return sign + 3;
     }
     double size = fabs(d);
+    uint64_t digits;
     if (size < 1e15 && size == (double)(uint64_t)size)
         return sign + print_decimal(out, (uint64_t)size, 0);
-    uint64_t digits = biased ? shortest(fraction | (uint64_t)1 << 52, biased - 1075,
-                                        fraction == 0 && biased > 1, &exponent)
-                             : shortest(fraction, -1074, false, &exponent);
+    if (has_few_decimals(size, &digits))
+        return sign + print_decimal(out, digits, -3);
+    digits = biased ? shortest(fraction | (uint64_t)1 << 52, biased - 1075,
+                               fraction == 0 && biased > 1, &exponent)
+                    : shortest(fraction, -1074, false, &exponent);
     return sign + print_decimal(out, digits, exponent);
 }
