@@ -56,7 +56,7 @@ bool tm_json_has_source(const struct node *n);
 
 /*
  * Write. Fails with E_WRITE for what JSON cannot say: NaN, infinity, text that is not UTF-8, nesting
- * beyond NODE_DEPTH_MAX; the message names the path ("field 'a.b[2]' is NaN, which JSON cannot
+ * beyond NODE_DEPTH_LIMIT; the message names the path ("field 'a.b[2]' is NaN, which JSON cannot
  * say"). What was appended before a failure stays; the caller cuts it off.
  * tm_json_write_node writes no line end. Memory failures stick in `out`.
  */

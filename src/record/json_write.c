@@ -2,58 +2,84 @@
  * Writing of JSON. Nodes flow in and are only read; bytes are appended to the caller's buffer. What
  * was not changed is copied from the source in spans as long as can be: a whole node, or a run of
  * fields with the white space and commas between them; a changed field keeps its own key. What has
- * no JSON source (CSV records, what scripts built) is written compactly.
+ * no JSON source (CSV records, what scripts built) is written compactly. There is no recursion: the
+ * nodes that are open are frames in a list.
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/number.h"
 #include "base/utf8.h"
 #include "record/json.h"
 #include "record/json_text.h"
 
+/* A node that is being written field by field. */
+struct frame {
+    const struct node *n;
+    uint32_t next;  /* the field behind the one at hand */
+    bool built;     /* it has no source */
+    bool any;       /* a field was written */
+    bool neighbour; /* and was the one before this */
+};
+
+#define FEW 16
+
 struct json_writer {
     struct buf *out;
     const char *from, *to; /* source bytes that are still to be copied */
     uint32_t max_depth;
     err *e;
+    struct frame *frames; /* `few`, or on the heap */
+    uint32_t depth, cap;
+    struct frame few[FEW];
 };
 
-/* Where in the record the writer is, for messages: a chain up the stack. */
-struct path {
-    const struct path *up;
-    const struct node *n;
-    uint32_t i;
-};
+/* The frames live in the writer, so it is not to be moved. */
+static void writer_init(struct json_writer *w, struct buf *out, uint32_t max_depth, err *e)
+{
+    w->out = out;
+    w->from = w->to = NULL;
+    w->max_depth = max_depth;
+    w->e = e;
+    w->frames = w->few;
+    w->depth = 0;
+    w->cap = FEW;
+}
+
+static void writer_release(struct json_writer *w)
+{
+    if (w->frames != w->few)
+        free(w->frames);
+}
 
 /* ---- failing ---- */
 
 #define PATH_MAX_BYTES 200
 
-static void print_path(struct buf *out, const struct path *p)
+static void print_path(struct buf *out, const struct json_writer *w)
 {
-    if (p->up)
-        print_path(out, p->up);
-    if (out->n > PATH_MAX_BYTES)
-        return;
-    if (p->n->kind == NODE_ARRAY) {
-        tm_buf_printf(out, "[%u]", p->i + 1); /* as Lua counts */
-        return;
+    for (uint32_t i = 0; i < w->depth && out->n <= PATH_MAX_BYTES; i++) {
+        const struct frame *f = &w->frames[i];
+        if (f->n->kind == NODE_ARRAY) {
+            tm_buf_printf(out, "[%u]", f->next); /* as Lua counts */
+            continue;
+        }
+        struct slice key = f->n->fields[f->next - 1].key;
+        if (i)
+            buf_byte(out, '.');
+        buf_append(out, key.p, key.n < PATH_MAX_BYTES ? key.n : PATH_MAX_BYTES);
     }
-    struct slice key = p->n->fields[p->i].key;
-    if (p->up)
-        buf_byte(out, '.');
-    buf_append(out, key.p, key.n < PATH_MAX_BYTES ? key.n : PATH_MAX_BYTES);
 }
 
-/* "field 'a.b[2]' PROBLEM" */
-static int fail(struct json_writer *w, const struct path *path, const char *problem)
+/* "field 'a.b[2]' PROBLEM", for the fields at hand */
+static int fail(struct json_writer *w, const char *problem)
 {
-    if (!path)
+    if (!w->depth)
         return tm_err_set(w->e, TIDEMILL_E_WRITE, "the value %s", problem);
     struct buf text;
     tm_buf_init(&text);
-    print_path(&text, path);
+    print_path(&text, w);
     int n = text.failed ? 0 : (int)text.n;
     tm_err_set(w->e, TIDEMILL_E_WRITE, "field '%.*s' %s", n, n ? text.p : "", problem);
     tm_buf_release(&text);
@@ -115,52 +141,73 @@ static size_t write_text(struct buf *out, struct slice text)
     return high ? tm_utf8_check(text) : text.n;
 }
 
-static int fail_text(struct json_writer *w, const struct path *path, bool name, unsigned char c)
+static int write_string(struct json_writer *w, struct slice text, bool name)
 {
     char problem[96];
-    snprintf(problem, sizeof problem, "%s not UTF-8 (byte 0x%02x), so JSON cannot hold it",
-             name ? "has a name that is" : "is", c);
-    return fail(w, path, problem);
-}
-
-static int write_string(struct json_writer *w, struct slice text, const struct path *path,
-                        bool name)
-{
     size_t good = write_text(w->out, text);
-    if (good < text.n)
-        return fail_text(w, path, name, (unsigned char)text.p[good]);
-    return TIDEMILL_OK;
+    if (good == text.n)
+        return TIDEMILL_OK;
+    snprintf(problem, sizeof problem, "%s not UTF-8 (byte 0x%02x), so JSON cannot hold it",
+             name ? "has a name that is" : "is", (unsigned char)text.p[good]);
+    return fail(w, problem);
 }
 
 /* ---- values ---- */
 
-static int write_node(struct json_writer *w, const struct node *n, const struct path *path,
-                      unsigned depth);
-
-static int write_float(struct json_writer *w, double d, const struct path *path)
+static int write_float(struct json_writer *w, double d)
 {
     char text[NUMBER_TEXT_MAX];
     if (!isfinite(d))
-        return fail(w, path,
-                    isnan(d) ? "is NaN, which JSON cannot say"
-                             : "is infinite, which JSON cannot say");
+        return fail(w, isnan(d) ? "is NaN, which JSON cannot say"
+                                : "is infinite, which JSON cannot say");
     buf_append(w->out, text, tm_number_print_float(text, d));
     return TIDEMILL_OK;
 }
 
 /* A cell that reads as a number is one in JSON, with the digits it came with. */
-static int write_cell(struct json_writer *w, struct slice cell, const struct path *path)
+static int write_cell(struct json_writer *w, struct slice cell)
 {
     int64_t i;
     double d;
     if (tm_number_cell(cell, &i, &d) == NUMBER_NONE)
-        return write_string(w, cell, path, false);
+        return write_string(w, cell, false);
     buf_slice(w->out, cell);
     return TIDEMILL_OK;
 }
 
-static int write_value(struct json_writer *w, const struct value *v, const struct path *path,
-                       unsigned depth)
+static bool grow(struct json_writer *w)
+{
+    uint32_t cap = w->cap * 2;
+    struct frame *frames = realloc(w->frames == w->few ? NULL : w->frames, cap * sizeof *frames);
+    if (!frames)
+        return false;
+    if (w->frames == w->few)
+        memcpy(frames, w->few, sizeof w->few);
+    w->frames = frames;
+    w->cap = cap;
+    return true;
+}
+
+/* Write a node whole, or begin to write its fields. */
+static int begin_node(struct json_writer *w, const struct node *n)
+{
+    bool built = !tm_json_has_source(n);
+    if (w->depth == w->max_depth)
+        return fail(w, "is nested too deeply (limits.depth)");
+    if (!built && !n->changed) {
+        copy_span(w, n->source.p, n->source.p + n->source.n);
+        flush(w);
+        return TIDEMILL_OK;
+    }
+    if (w->depth == w->cap && !grow(w))
+        return tm_err_memory(w->e, "a result");
+    w->frames[w->depth++] = (struct frame){.n = n, .built = built};
+    if (built)
+        buf_byte(w->out, n->kind == NODE_OBJECT ? '{' : '[');
+    return TIDEMILL_OK;
+}
+
+static int write_value(struct json_writer *w, const struct value *v)
 {
     char text[NUMBER_TEXT_MAX];
     switch (v->kind) {
@@ -169,7 +216,7 @@ static int write_value(struct json_writer *w, const struct value *v, const struc
         flush(w);
         return TIDEMILL_OK;
     case VALUE_CELL:
-        return write_cell(w, v->text, path);
+        return write_cell(w, v->text);
     case VALUE_FALSE:
         buf_slice(w->out, SLICE("false"));
         return TIDEMILL_OK;
@@ -180,14 +227,14 @@ static int write_value(struct json_writer *w, const struct value *v, const struc
         buf_append(w->out, text, tm_number_print_int(text, v->i));
         return TIDEMILL_OK;
     case VALUE_FLOAT:
-        return write_float(w, v->d, path);
+        return write_float(w, v->d);
     case VALUE_TEXT:
-        return write_string(w, v->text, path, false);
+        return write_string(w, v->text, false);
     case VALUE_NUMBER:
         buf_slice(w->out, v->text);
         return TIDEMILL_OK;
     case VALUE_NODE:
-        return write_node(w, v->node, path, depth + 1);
+        return begin_node(w, v->node);
     case VALUE_NONE:
     case VALUE_NULL:
         break;
@@ -196,39 +243,43 @@ static int write_value(struct json_writer *w, const struct value *v, const struc
     return TIDEMILL_OK;
 }
 
-/* ---- nodes ---- */
+/* ---- nodes: each step writes a field (or more), or ends the frame ---- */
+
+/* Move on to the next field that is there; false: there is none. */
+static bool next_field(struct frame *f)
+{
+    while (f->next < f->n->count) {
+        if (f->n->fields[f->next++].value.kind != VALUE_NONE)
+            return true;
+        f->neighbour = false;
+    }
+    return false;
+}
 
 /* A field without a place in the source. */
-static int write_built_field(struct json_writer *w, const struct path *at, unsigned depth)
+static int write_built_field(struct json_writer *w, const struct frame *f)
 {
-    const struct field *f = &at->n->fields[at->i];
-    if (at->n->kind == NODE_OBJECT) {
-        int status = write_string(w, f->key, at, true);
+    const struct field *field = &f->n->fields[f->next - 1];
+    if (f->n->kind == NODE_OBJECT) {
+        int status = write_string(w, field->key, true);
         if (status != TIDEMILL_OK)
             return status;
         buf_byte(w->out, ':');
     }
-    return write_value(w, &f->value, at, depth);
+    return write_value(w, &field->value);
 }
 
-static int write_built(struct json_writer *w, const struct node *n, const struct path *up,
-                       unsigned depth)
+static int step_built(struct json_writer *w, struct frame *f)
 {
-    bool any = false;
-    buf_byte(w->out, n->kind == NODE_OBJECT ? '{' : '[');
-    for (uint32_t i = 0; i < n->count; i++) {
-        struct path at = {up, n, i};
-        if (n->fields[i].value.kind == VALUE_NONE)
-            continue;
-        if (any)
-            buf_byte(w->out, ',');
-        any = true;
-        int status = write_built_field(w, &at, depth);
-        if (status != TIDEMILL_OK)
-            return status;
+    if (!next_field(f)) {
+        buf_byte(w->out, f->n->kind == NODE_OBJECT ? '}' : ']');
+        w->depth--;
+        return TIDEMILL_OK;
     }
-    buf_byte(w->out, n->kind == NODE_OBJECT ? '}' : ']');
-    return TIDEMILL_OK;
+    if (f->any)
+        buf_byte(w->out, ',');
+    f->any = true;
+    return write_built_field(w, f);
 }
 
 /* From the field's start to its value: the key as it is spelt, the colon, white space. */
@@ -248,21 +299,22 @@ static bool untouched(const struct field *f)
 }
 
 /*
- * Fields that came from the source: those from at->i on that are untouched, with what stands between
- * them, or the one that was changed. at->i becomes the last one written.
+ * Fields that came from the source: the one at hand and those behind it if they are untouched, with
+ * what stands between them, or the one that was changed.
  */
-static int write_originals(struct json_writer *w, struct path *at, unsigned depth)
+static int write_originals(struct json_writer *w, struct frame *f)
 {
-    const struct node *n = at->n;
-    const char *start = n->fields[at->i].start;
-    if (!untouched(&n->fields[at->i])) {
+    const struct node *n = f->n;
+    const struct field *field = &n->fields[f->next - 1];
+    const char *start = field->start;
+    if (!untouched(field)) {
         copy_span(w, start, find_value(n, start, n->source.p + n->source.n));
         flush(w);
-        return write_value(w, &n->fields[at->i].value, at, depth);
+        return write_value(w, &field->value);
     }
-    while (at->i + 1 < n->originals && untouched(&n->fields[at->i + 1]))
-        at->i++;
-    struct slice last = n->fields[at->i].source;
+    while (f->next < n->originals && untouched(&n->fields[f->next]))
+        f->next++;
+    struct slice last = n->fields[f->next - 1].source;
     copy_span(w, start, last.p + last.n);
     return TIDEMILL_OK;
 }
@@ -274,65 +326,76 @@ static void copy_separator(struct json_writer *w, const struct node *n, const ch
     copy_span(w, json_back_space(comma, n->source.p), start);
 }
 
-static int write_changed(struct json_writer *w, const struct node *n, const struct path *up,
-                         unsigned depth)
+/* The node's last bytes, with white space before the bracket if fields of the source had any. */
+static void end_changed(struct json_writer *w, const struct frame *f)
+{
+    const struct node *n = f->n;
+    const char *close = n->source.p + n->source.n - 1;
+    if (!f->any)
+        copy_span(w, n->source.p, n->source.p + 1);
+    copy_span(w, f->any && n->originals ? json_back_space(close, n->source.p) : close, close + 1);
+    flush(w);
+    w->depth--;
+}
+
+static int step_changed(struct json_writer *w, struct frame *f)
 {
     static const char comma[] = ",";
-    const char *close = n->source.p + n->source.n - 1;
-    bool any = false, neighbour = false;
-    for (uint32_t i = 0; i < n->count; i++) {
-        struct path at = {up, n, i};
-        const struct field *f = &n->fields[i];
-        bool original = i < n->originals;
-        if (f->value.kind == VALUE_NONE) {
-            neighbour = false;
-            continue;
-        }
-        if (!any)
-            copy_span(w, n->source.p, original ? n->fields[0].start : n->source.p + 1);
-        else if (original && neighbour)
-            copy_separator(w, n, f->start);
-        else
-            copy_span(w, comma, comma + 1);
-        any = neighbour = true;
-        if (!original)
-            flush(w);
-        int status = original ? write_originals(w, &at, depth) : write_built_field(w, &at, depth);
-        if (status != TIDEMILL_OK)
-            return status;
-        i = at.i;
+    const struct node *n = f->n;
+    if (!next_field(f)) {
+        end_changed(w, f);
+        return TIDEMILL_OK;
     }
-    if (!any)
-        copy_span(w, n->source.p, n->source.p + 1);
-    copy_span(w, any && n->originals ? json_back_space(close, n->source.p) : close, close + 1);
+    bool original = f->next <= n->originals;
+    const char *start = n->fields[f->next - 1].start;
+    if (!f->any)
+        copy_span(w, n->source.p, original ? n->fields[0].start : n->source.p + 1);
+    else if (original && f->neighbour)
+        copy_separator(w, n, start);
+    else
+        copy_span(w, comma, comma + 1);
+    f->any = f->neighbour = true;
+    if (original)
+        return write_originals(w, f);
     flush(w);
-    return TIDEMILL_OK;
+    return write_built_field(w, f);
 }
 
-static int write_node(struct json_writer *w, const struct node *n, const struct path *path,
-                      unsigned depth)
+/* What was begun, to its end. */
+static int finish(struct json_writer *w, int status)
 {
-    if (depth > w->max_depth)
-        return fail(w, path, "is nested too deeply");
-    if (!tm_json_has_source(n))
-        return write_built(w, n, path, depth);
-    if (n->changed)
-        return write_changed(w, n, path, depth);
-    copy_span(w, n->source.p, n->source.p + n->source.n);
-    flush(w);
-    return TIDEMILL_OK;
-}
-
-int tm_json_write_node(struct buf *out, const struct node *n, err *e)
-{
-    struct json_writer w = {.out = out, .max_depth = NODE_DEPTH_LIMIT, .e = e};
-    return write_node(&w, n, NULL, 1);
+    while (status == TIDEMILL_OK && w->depth) {
+        struct frame *f = &w->frames[w->depth - 1];
+        status = f->built ? step_built(w, f) : step_changed(w, f);
+    }
+    writer_release(w);
+    return status;
 }
 
 int tm_json_write_row(struct buf *out, const struct node *n, uint32_t max_depth, err *e)
 {
-    struct json_writer w = {.out = out, .max_depth = json_max_depth(max_depth), .e = e};
-    return write_node(&w, n, NULL, 1);
+    struct json_writer w;
+    writer_init(&w, out, json_max_depth(max_depth), e);
+    return finish(&w, begin_node(&w, n));
+}
+
+int tm_json_write_node(struct buf *out, const struct node *n, err *e)
+{
+    return tm_json_write_row(out, n, NODE_DEPTH_LIMIT, e);
+}
+
+int tm_json_write_value(struct buf *out, const struct value *v, err *e)
+{
+    struct json_writer w;
+    writer_init(&w, out, NODE_DEPTH_LIMIT, e);
+    return finish(&w, write_value(&w, v));
+}
+
+int tm_json_write_text(struct buf *out, struct slice text, err *e)
+{
+    struct json_writer w;
+    writer_init(&w, out, NODE_DEPTH_LIMIT, e);
+    return finish(&w, write_string(&w, text, false));
 }
 
 void tm_json_one_line(struct buf *out, size_t from)
@@ -353,16 +416,4 @@ void tm_json_one_line(struct buf *out, size_t from)
         to += p - begin;
     }
     out->n = (size_t)(to - out->p);
-}
-
-int tm_json_write_value(struct buf *out, const struct value *v, err *e)
-{
-    struct json_writer w = {.out = out, .max_depth = NODE_DEPTH_LIMIT, .e = e};
-    return write_value(&w, v, NULL, 0);
-}
-
-int tm_json_write_text(struct buf *out, struct slice text, err *e)
-{
-    struct json_writer w = {.out = out, .max_depth = NODE_DEPTH_LIMIT, .e = e};
-    return write_string(&w, text, NULL, false);
 }
