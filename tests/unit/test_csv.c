@@ -1,5 +1,5 @@
 /*
- * Reading CSV: rows of input and of what split, header and parse make of it. In what is expected a
+ * Reading CSV and TSV: rows of input and of what split, header and parse make of it. In what is expected a
  * line is a verdict: H header, R record, S skipped, F failed, E no header, X no end of the record;
  * cells are parted by '|', CR is ^M, LF ^J and NUL ^@.
  */
@@ -16,6 +16,7 @@
 static const struct format *const csv = &tm_format_csv;
 
 #define DIALECT .delimiter = ',', .quote = '"', .header = true
+#define TSV     .delimiter = '\t', .escapes = true, .header = true
 
 static void put_text(struct buf *b, struct slice text)
 {
@@ -63,8 +64,9 @@ static void put_record(struct buf *b, const struct node *n, const struct columns
 }
 
 /* Read all of `input`; a file's header is told apart as whoever splits does it. */
-static void read_all(const struct input_dialect *d, struct slice input, struct buf *out)
+static void read_all(const struct input_dialect *dialect, struct slice input, struct buf *out)
 {
+    struct input_dialect file = *dialect, *d = &file;
     struct arena arena;
     struct columns *columns = NULL;
     struct reader *r = NULL;
@@ -88,6 +90,7 @@ static void read_all(const struct input_dialect *d, struct slice input, struct b
                 break;
             }
             put_names(out, columns->positional ? 'P' : 'H', columns);
+            file.columns = columns;
             r = csv->reader_new(d, columns);
             assert_non_null(r);
             if (d->header)
@@ -260,6 +263,47 @@ static const struct {
      {DIALECT, .duplicates = DUPLICATES_LAST},
      SLICE("a,b\n1,2\n"),
      "H a|b\nR 1|2\n"},
+    {"tabs", {TSV}, SLICE("a\tb\n1\tx y\n\t\"q\n"), "H a|b\nR 1|x y\nR |\"q\n"},
+    {"escapes",
+     {TSV},
+     SLICE("a\\tb\tc\n\\\\\tx\\ty\\nz\\r\n\\t\t\\\\t\n"),
+     "H a\tb|c\nR \\|x\ty^Jz^M\nR \t|\\t\n"},
+    {"what is no escape",
+     {TSV},
+     SLICE("a\tb\nC:\\dir\tx\\\n\\\t\\\\\\\n\\q\\\0\t\\N\n"),
+     "H a|b\nR C:\\dir|x\\\nR \\|\\\\\nR \\q\\^@|\\N\n"},
+    {"line ends of TSV",
+     {TSV},
+     SLICE("a\tb\r\n1\tx\r\n2\ty\\\r\n3\tz\r\r\n4\t\r"),
+     "H a|b\nR 1|x\nR 2|y\\\nR 3|z^M\nR 4|^M\n"},
+    {"blank lines between columns",
+     {TSV},
+     SLICE("\na\tb\n\n1\t2\n\r\n"),
+     "S\nH a|b\nS\nR 1|2\nS\n"},
+    {"blank lines of one column", {TSV}, SLICE("\na\n\n1\n\r\n\n"), "S\nH a\nR \nR 1\nR \nR \n"},
+    {"comments of TSV",
+     {TSV, .comment = {"#", 1}},
+     SLICE("#\na\n\n#x\\\n\\#\n"),
+     "S\nH a\nR \nS\nR \\#\n"},
+    {"TSV without header",
+     {.delimiter = '\t', .escapes = true},
+     SLICE("\n1\t\\n\n2\t\n"),
+     "S\nP 1|2\nR 1|^J\nR 2|\n"},
+    {"ragged TSV",
+     {TSV},
+     SLICE("a\tb\n1\n"),
+     "H a|b\nF expected 2 fields as in the header, found 1\n"},
+    {"filled TSV", {TSV, .ragged = RAGGED_FILL}, SLICE("a\tb\n\\t\n"), "H a|b\nR \t| changed\n"},
+    {"duplicate names by what they say",
+     {TSV},
+     SLICE("a\\\\b\ta\\b\n"),
+     "E column name 'a\\b' stands twice in the header (columns 1 and 2; input.duplicates: number "
+     "or "
+     "last allows it)\n"},
+    {"a CR in the header",
+     {TSV},
+     SLICE("a\\n\rb\tc\n"),
+     "E column 1 of the header holds a bare CR: lines end in LF or CRLF, not in CR alone\n"},
     {"last and fill",
      {DIALECT, .duplicates = DUPLICATES_LAST, .ragged = RAGGED_FILL},
      SLICE("a,b,a\n1\n"),

@@ -1,5 +1,5 @@
 /*
- * Writing CSV: rows of input, of what a script does to it, and of the rows that come out. In what
+ * Writing CSV and TSV: rows of input, of what a script does to it, and of the rows that come out. In what
  * is expected "[a|b]" tells that the layout changed, "E " begins the message of a refused record.
  */
 #include <math.h>
@@ -98,7 +98,8 @@ static void set_nan_inside(struct node *n)
 
 struct test {
     const char *name;
-    const char *input; /* CSV with a header, or JSON lines where it begins with '{' */
+    const char
+        *input; /* CSV with a header, TSV where that has tabs, JSON lines where it begins with '{' */
     void (*edit)(struct node *);
     struct output_dialect dialect; /* delimiter '\0': as the input's */
     const char *fixed;
@@ -146,13 +147,16 @@ static void write_record(struct bench *b, struct node *n)
 
 static void write_csv(struct bench *b, struct arena *arena)
 {
-    static const struct input_dialect d = {.delimiter = ',',
-                                           .quote = '"',
-                                           .header = true,
-                                           .lazy_quotes = true,
-                                           .ragged = RAGGED_FILL,
-                                           .duplicates = DUPLICATES_LAST};
+    const bool tabs = b->test->input[strcspn(b->test->input, "\t\n")] == '\t';
+    const struct input_dialect d = {.delimiter = tabs ? '\t' : ',',
+                                    .quote = tabs ? '\0' : '"',
+                                    .escapes = tabs,
+                                    .header = true,
+                                    .lazy_quotes = true,
+                                    .ragged = RAGGED_FILL,
+                                    .duplicates = DUPLICATES_LAST};
     const struct output_dialect od = dialect_of(b->test);
+    const struct format *in = tabs ? &tm_format_tsv : csv, *out = od.escapes ? &tm_format_tsv : csv;
     const char *p = b->test->input, *end = p + strlen(p);
     struct split_state s = {0};
     struct extent x;
@@ -161,7 +165,7 @@ static void write_csv(struct bench *b, struct arena *arena)
     assert_int_equal(csv->split(&d, &s, p, (size_t)(end - p), true, &x, NULL), SPLIT_RECORD);
     assert_int_equal(csv->header(&d, arena, (struct slice){p, x.length}, &columns, NULL), 0);
     struct reader *r = csv->reader_new(&d, columns);
-    csv->verbatim(b->writer, tm_format_verbatim(csv, &d, csv, &od) ? r : NULL);
+    csv->verbatim(b->writer, tm_format_verbatim(in, &d, out, &od) ? r : NULL);
     for (p += x.length; p < end; p += parsed.length)
         if (csv->parse(r, arena, p, (size_t)(end - p), &parsed, NULL) == PARSE_RECORD)
             write_record(b, parsed.record);
@@ -213,6 +217,10 @@ static void run(const struct test *t)
 #define PIPE                            \
     {                                   \
         .delimiter = '|', .quote = '\'' \
+    }
+#define TSV                                \
+    {                                      \
+        .delimiter = '\t', .escapes = true \
     }
 #define NO_QUOTE                        \
     {                                   \
@@ -268,6 +276,35 @@ static const struct test tests[] = {
      "1,2\n[a|b]\n"
      "E field 'a' holds a delimiter or a line end, which cannot be written without quotes\n"
      "E field 'a' holds a delimiter or a line end, which cannot be written without quotes\n"},
+
+    /* TSV. */
+    {"TSV as it came", "a\tb\nC:\\dir\t\\t\r\n\"\t\\\\\n", NULL, TSV, NULL,
+     "C:\\dir\t\\t\r\n[a|b]\n\"\t\\\\\n"},
+    {"TSV, one cell assigned", "a\tb\tc\nC:\\dir\t\\t\tx\\y\r\n", set_second, TSV, NULL,
+     "C:\\dir\t7\tx\\y\r\n[a|b|c]\n"},
+    {"TSV, text that wants escapes", "a\tb\n1\t\\q\n", set_text, TSV, NULL,
+     "x,\"y\"\\n\t\\q\n[a|b]\n"},
+    {"TSV, a CR comes to stand last", "a\tb\n1\\q\r\t2\n", delete_last, TSV, NULL,
+     "1\\\\q\\r\n[a]\n"},
+    {"TSV, the last line must not join a CR", "a\tb\n1\t2\r", NULL, TSV, NULL, "1\t2\\r\n[a|b]\n"},
+    {"TSV, the only cell is empty", "a\tb\n1\t\n", delete_first, TSV, NULL, "\n[b]\n"},
+    {"TSV in another order", "a\tb\n\\q\r\t2\\t\r\n", NULL, TSV, "b,a", "2\\t\t\\\\q\\r\r\n"},
+    {"CSV to TSV", "a,b,c\n\"x\"\"\",C:\\dir,\"\n\"\r\n", NULL, TSV, NULL,
+     "x\"\tC:\\\\dir\t\\n\n[a|b|c]\n"},
+    {"TSV to CSV",
+     "a\tb\tc\nx\\ty\tC:\\dir\\n,\t\"\r\n",
+     NULL,
+     {0},
+     NULL,
+     "x\ty,\"C:\\dir\n,\",\"\"\"\"\n[a|b|c]\n"},
+    {"JSON to TSV", "{\"a\":\"x\\ty\\\\\",\"b\":{\"c\":\"\\n\"}}\n", NULL, TSV, NULL,
+     "x\\ty\\\\\t{\"c\":\"\\\\n\"}\n[a|b]\n"},
+    {"TSV formulas",
+     "a\tb\n\\t=1\t-x\n",
+     NULL,
+     {.delimiter = '\t', .escapes = true, .escape_formulas = true},
+     NULL,
+     "'\\t=1\t'-x\n[a|b]\n"},
 
     /* Values. */
     {"kinds",
@@ -476,6 +513,11 @@ static void test_header(void **state)
          "a,=b,@\"c\"",
          0,
          "a,'=b,\"'@\"\"c\"\"\"\n"},
+        {{.delimiter = '\t', .escapes = true, .header = true},
+         "a,\"b\",\tc\\",
+         0,
+         "a\t\"b\"\t\\tc\\\\\n"},
+        {{.delimiter = '\t', .escapes = true, .header = true}, "", TIDEMILL_E_WRITE, ""},
         {{.delimiter = 'b', .header = true}, "a,b", TIDEMILL_E_WRITE, "ab"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -504,14 +546,20 @@ static void test_relayout(void **state)
         {"a", "b,a", "\"\"\n#x\n", ",\"\"\n,#x\n"},
         {"a,b", "b,a", "1\r,2\n", "2,\"1\r\"\n"},
         {"a,b", "b,a", "\"1\"\r,\"2\"3\n", "\"2\"3,\"1\r\"\n"},
+        {"a,b", "b,a", "C:\\d\t\\t\r\n\t\"\n", "\\t\tC:\\d\r\n\"\t\n"},
+        {"a,b", "b,a", "\\q\r\t2\n", "2\t\\\\q\\r\n"},
+        {"a,b", "b", "1\t\n", "\n"},
+        {"a,b", "b,a", "1\t2", NULL},
+        {"a,b", "b,a", "1\t2\t3\n", NULL},
         {"a,b", "b,a", "", ""},
         {"a,b", "b,a", "1\n", NULL},
         {"a,b", "b,a", "1,2,3\n", NULL},
         {"a,b", "b,a", "1,2", NULL},
         {"a,b", "b,a", "1,\"2\n", NULL},
     };
-    static const struct output_dialect d = {.delimiter = ',', .quote = '"'};
+    static const struct output_dialect dialects[] = {{.delimiter = ',', .quote = '"'}, TSV};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct output_dialect d = dialects[strchr(cases[i].rows, '\t') != NULL];
         struct slice from[4], to[4];
         uint32_t from_n = split_names(cases[i].from, from), to_n = split_names(cases[i].to, to);
         struct buf out;
