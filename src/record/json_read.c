@@ -427,28 +427,29 @@ static const char *check_keys(struct json_scan *s, const struct node *n, const s
 static const char *read_expected(struct json_scan *s, struct node *n, struct shape *shape,
                                  const char *p)
 {
-    const struct json_reader *r = s->r;
-    const char *behind = p;
-    while (shape->next < r->known_n && n->count < n->cap && s->end - p > JSON_STRIDE) {
-        const struct known_key *k = &r->known[shape->next];
+    const struct known_key *k = s->r->known + shape->next, *none = s->r->known + s->r->known_n;
+    struct field *f = n->fields + n->count, *full = n->fields + n->cap;
+    const char *behind = p, *end = s->end;
+    for (; k < none && f < full && end - p > JSON_STRIDE; k++, f++) {
         const char *value = p + k->n;
-        const char *stop = json_begins_with(p, k) ? json_quick_scalar(value, s->end) : NULL;
+        const char *stop = json_begins_with(p, k) ? json_quick_scalar(value, end) : NULL;
         if (!stop)
             break;
-        struct slice source = {value, (size_t)(stop - value)};
-        n->fields[n->count++] = (struct field){
-            .key = {p + 1, k->key.n},
-            .start = p,
-            .source = source,
-            .value = {.kind = VALUE_JSON, .text = source},
-        };
-        n->live++;
-        shape->next++;
+        f->key = (struct slice){p + 1, k->key.n};
+        f->start = p;
+        f->source = (struct slice){value, (size_t)(stop - value)};
+        f->value.kind = VALUE_JSON;
+        f->value.text = f->source;
         behind = stop;
-        if (*stop != ',')
+        if (*stop != ',') {
+            k++;
+            f++;
             break;
+        }
         p = stop + 1;
     }
+    shape->next = (uint32_t)(k - s->r->known);
+    n->count = n->live = (uint32_t)(f - n->fields);
     return behind;
 }
 
