@@ -216,8 +216,10 @@ static uint32_t own_run(const struct node *record, uint32_t i)
     /* Cells of a copied record have places of their own, which may be neighbours by chance. */
     if (!f[i].source.p || (uintptr_t)f[i].source.p - (uintptr_t)source.p > source.n)
         return 0;
+    const char *end = source.p + source.n;
+    /* Behind its end another record may begin, whose cells a script has put in here. */
     while (j < record->count && f[j].source.p == f[j - 1].source.p + f[j - 1].source.n + 1 &&
-           f[j].value.kind != VALUE_NONE)
+           f[j].source.p <= end && f[j].value.kind != VALUE_NONE)
         j++;
     return j - i;
 }

@@ -114,8 +114,8 @@ int tm_encoding_check(const struct input_dialect *d, struct slice bytes, err *e)
     if (at == bytes.n)
         return TIDEMILL_OK;
     return tm_err_set(e, TIDEMILL_E_RECORD,
-                      "byte 0x%02X at column %zu is not %s (input.encoding; input.on_invalid: "
-                      "replace reads it as U+FFFD)",
-                      (unsigned)(unsigned char)bytes.p[at], at + 1,
+                      "byte %zu (0x%02X) is not %s (input.encoding; input.on_invalid: replace "
+                      "reads it as U+FFFD)",
+                      at + 1, (unsigned)(unsigned char)bytes.p[at],
                       d->encoding == ENCODING_UTF8 ? "UTF-8" : "windows-1252");
 }

@@ -38,7 +38,6 @@ struct unflatten {
     uint32_t branches_n, entries_n;
     struct branch *branches;
     struct entry *entries;
-    bool in_order;          /* columns come in the order that they had */
     struct columns columns; /* what a record's fields are called */
 };
 
@@ -266,10 +265,6 @@ static int make_tree(const struct input_dialect *d, struct unflatten *u, struct 
     if (status != TIDEMILL_OK)
         return status;
     sort_entries(u);
-    walk(u, g.path, order);
-    u->in_order = true;
-    for (uint32_t i = 0; i < n; i++)
-        u->in_order &= order[i] == i;
     return TIDEMILL_OK;
 }
 
@@ -366,7 +361,8 @@ struct node *tm_unflatten(const struct unflatten *u, struct arena *arena, struct
         fill_branch(u, &u->branches[i], &record[i], record, flat);
     if (!record)
         return NULL;
-    record->changed = flat->changed || !u->in_order;
+    /* Its own bytes are no row of its fields: what is copied are cells, and runs of them. */
+    record->changed = true;
     record->source = flat->source;
     record->line_end = flat->line_end;
     record->columns = &u->columns;

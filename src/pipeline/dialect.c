@@ -21,9 +21,11 @@ static char byte_of(const char *option, char byte)
 /* Told where the format is known: it may go by a file's name. */
 static int refuse_byte(const char *key, const struct format *f, err *e)
 {
-    return tm_err_set(e, TIDEMILL_E_SPEC,
-                      "'%s' is given, but the format %s is what it is (csv takes it)", key,
-                      f->name);
+    return tm_err_set(
+        e, TIDEMILL_E_SPEC,
+        "'%s' is given, but fields of %s are parted by tabs and never quoted (csv takes "
+        "it)",
+        key, f->name);
 }
 
 int tm_dialect_input(const struct spec *spec, const struct format *f, struct arena *arena,
