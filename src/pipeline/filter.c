@@ -104,10 +104,12 @@ static ssize_t write_some(struct filter *f, struct slice bytes)
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN)
         return 0;
-    if (n < 0)
+    if (n < 0) {
+        f->refused = errno;
         close_in(f);
-    else
-        f->given += (uint64_t)n;
+        return n;
+    }
+    f->given += (uint64_t)n;
     return n;
 }
 
@@ -222,11 +224,14 @@ static enum filter_read last_word(struct filter *f, err *e)
     int status;
     reap(f, &status);
     hear(f);
-    if (f->has_ended && f->end == TIDEMILL_OK)
+    if (f->has_ended && f->end == TIDEMILL_OK && !f->refused)
         return FILTER_END;
     tm_process_describe(status, how, sizeof how);
-    if (f->has_ended)
+    if (f->has_ended && f->end != TIDEMILL_OK)
         tm_err_text(e, f->end, slice_of(f->message));
+    else if (f->refused && f->refused != EPIPE)
+        tm_err_errno(e, TIDEMILL_E_SYSTEM, f->refused, "cannot write to the filter that %s it",
+                     f->doing);
     else
         tm_err_set(e, TIDEMILL_E_WORKER, "the filter that %s it %s", f->doing, how);
     return FILTER_FAILED;

@@ -29,6 +29,7 @@ struct filter {
     struct buf pending;
     size_t at;
     bool closing;          /* nothing comes behind `pending` */
+    int refused;           /* errno of the write that failed: it did not get all */
     uint64_t given, asked; /* bytes that it was given; so many, when it last waited for more */
     bool idle;             /* it waits for more, and all that it made has been read */
     bool has_ended;        /* it has told how: */

@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "pipeline/frame.h"
@@ -26,6 +28,14 @@ static const struct {
 #endif
     {NULL, NULL, false},
 };
+
+/* As ps and top show it: somebody may wonder who is at work. */
+static void name_process(const char *name)
+{
+    char text[16];
+    snprintf(text, sizeof text, "tidemill-%s", name);
+    prctl(PR_SET_NAME, text);
+}
 
 /* A frame of this type, what follows of it in `b` behind the header. */
 static bool say(const struct filter_io *io, struct buf *b, size_t begin)
@@ -97,6 +107,7 @@ int tm_filter_main(const char *name, int in, int out, int report)
         i++;
     if (!filters[i].name)
         return 2; /* started by hand, or by another version of us */
+    name_process(name);
     io.tells = filters[i].tells;
     io.have = malloc(FILTER_IN);
     io.made = malloc(FILTER_OUT);

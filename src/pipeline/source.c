@@ -300,6 +300,14 @@ static enum source_read not_what_it_says(const struct filter_kind *kind, bool by
     return SOURCE_FAILED;
 }
 
+/* What is wrong with a filter has its place in the file, as what is wrong with its bytes has. */
+static enum source_read filter_failed(err *e)
+{
+    if (e)
+        e->system_errno = 0;
+    return SOURCE_FAILED;
+}
+
 /* BYTES: a filter runs, and has the first bytes. */
 static enum source_read start_filter(struct source *s, const struct filter_kind *kind,
                                      struct slice first, err *e)
@@ -311,7 +319,7 @@ static enum source_read start_filter(struct source *s, const struct filter_kind 
     if (status == TIDEMILL_E_SPEC)
         tm_err_set(e, TIDEMILL_E_INPUT, "it holds %s data, and this tidemill was built without %s",
                    kind->name, kind->name);
-    return status == TIDEMILL_OK ? SOURCE_BYTES : SOURCE_FAILED;
+    return status == TIDEMILL_OK ? SOURCE_BYTES : filter_failed(e);
 }
 
 /* The first `n` bytes of the open input: what is it? BYTES: all is well. */
@@ -384,7 +392,7 @@ static enum source_read read_filter(struct source *s, char *p, size_t size, size
         *e = s->raw_failure;
         return SOURCE_FAILED;
     }
-    return answer == FILTER_END ? SOURCE_END : SOURCE_FAILED;
+    return answer == FILTER_END ? SOURCE_END : filter_failed(e);
 }
 
 enum source_read tm_source_read(struct source *s, char *p, size_t size, size_t *got, err *e)
