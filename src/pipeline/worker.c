@@ -68,11 +68,15 @@ struct worker {
     struct arena arena; /* of the call in hand */
     struct worker_batch batch;
     uint64_t sequence;
-    uint32_t records; /* of the chunk */
-    int64_t began;    /* the chunk, by the exact clock */
-    uint32_t handed;  /* records of the chunk whose results are handed over */
-    int64_t flushed;  /* when */
-    int64_t commit;   /* ns: results are handed over at least so often */
+    uint32_t records;          /* of the chunk */
+    struct slice rest;         /* of it, from the next record on */
+    uint32_t number;           /* of the record in hand, in the chunk */
+    struct script_place place; /* its place */
+    uint64_t lines;            /* that it takes */
+    int64_t began;             /* the chunk, by the exact clock */
+    uint32_t handed;           /* records of the chunk whose results are handed over */
+    int64_t flushed;           /* when */
+    int64_t commit;            /* ns: results are handed over at least so often */
 };
 
 /* ---- Answers ---- */
@@ -187,23 +191,6 @@ static void finish_call(struct worker *w, enum script_outcome outcome, uint32_t 
     flush_if_due(w);
 }
 
-static void fail_record(struct worker *w, uint32_t number, err *why)
-{
-    tm_results_call(&w->results, &number, 1);
-    tm_results_fail(&w->results, why);
-}
-
-static void call_record(struct worker *w, struct node *record, uint32_t number,
-                        const struct script_place *place)
-{
-    err why;
-    err_clear(&why);
-    tm_results_call(&w->results, &number, 1);
-    tm_watchdog_enter(w->sequence, number, number + 1);
-    enum script_outcome outcome = tm_script_record(w->script, record, place, &why);
-    finish_call(w, outcome, outcome == SCRIPT_KEPT, &why);
-}
-
 static void call_batch(struct worker *w)
 {
     struct worker_batch *b = &w->batch;
@@ -227,63 +214,28 @@ static void call_batch(struct worker *w)
     finish_call(w, outcome, kept, &why);
 }
 
-static void add_to_batch(struct worker *w, struct node *record, uint32_t number,
-                         const struct script_place *place)
+static void add_to_batch(struct worker *w, struct node *record)
 {
     struct worker_batch *b = &w->batch;
     if (b->n == 0)
-        b->place = *place;
+        b->place = w->place;
     b->records[b->n] = record;
-    b->members[b->n++] = number;
+    b->members[b->n++] = w->number;
 }
 
 /*
  * A malformed record inside a batch fails alone. Under errors.policy fail nothing comes after it,
  * so the records before it are a batch of their own.
  */
-static void bad_record(struct worker *w, uint32_t number, err *why)
+static void bad_record(struct worker *w, err *why)
 {
     if (w->spec.values.transform.batch && w->spec.values.errors.policy == POLICY_FAIL)
         call_batch(w);
-    fail_record(w, number, why);
+    tm_results_call(&w->results, &w->number, 1);
+    tm_results_fail(&w->results, why);
     /* What is committed ends with a batch: after a death the next one begins there. */
     if (!w->spec.values.transform.batch)
         flush_if_due(w);
-}
-
-/* One record, or what lies between two. Gives its length. */
-static size_t next_record(struct worker *w, const char *p, size_t n, uint32_t *number,
-                          struct script_place *place)
-{
-    struct parsed parsed = {0};
-    err why;
-    uint64_t batch = w->spec.values.transform.batch;
-    bool counts = true;
-    err_clear(&why);
-    switch (tm_intake_parse(&w->file.input, &w->arena, p, n, &parsed, &why)) {
-    case PARSE_RECORD:
-        if (batch)
-            add_to_batch(w, parsed.record, *number, place);
-        else
-            call_record(w, parsed.record, *number, place);
-        break;
-    case PARSE_SKIP:
-        counts = false;
-        break;
-    case PARSE_FAILED:
-        bad_record(w, *number, &why);
-        break;
-    case PARSE_MEMORY:
-        leave_for_memory();
-    }
-    place->line += parsed.lines;
-    if (counts) {
-        place->index++;
-        ++*number;
-        if (batch && *number % batch == 0)
-            call_batch(w);
-    }
-    return parsed.length;
 }
 
 /* The run is stopped: what is done is handed over, and nobody wants more. */
@@ -294,13 +246,82 @@ static _Noreturn void stop_here(struct worker *w)
     _exit(WORKER_EXIT_STOPPED);
 }
 
+/* Behind a record, or (it does not count) behind what lies between two. */
+static void advance(struct worker *w, uint64_t lines, bool counts)
+{
+    uint64_t batch = w->spec.values.transform.batch;
+    w->place.line += lines;
+    if (counts) {
+        w->place.index++;
+        w->number++;
+        if (batch && w->number % batch == 0)
+            call_batch(w);
+    }
+    if (tm_watchdog_stop_asked() && !w->batch.n)
+        stop_here(w);
+}
+
+/* Parse up to the next record that can be called; NULL at the end of the chunk. */
+static struct node *next_record(struct worker *w)
+{
+    while (w->rest.n) {
+        struct parsed parsed = {0};
+        err why;
+        err_clear(&why);
+        enum parse_verdict verdict = tm_intake_parse(&w->file.input, &w->arena, w->rest.p,
+                                                     w->rest.n, &parsed, &why);
+        if (verdict == PARSE_MEMORY)
+            leave_for_memory();
+        if (parsed.length == 0 || parsed.length > w->rest.n)
+            give_up_text("the parser of the input format did not go on");
+        w->rest = (struct slice){w->rest.p + parsed.length, w->rest.n - parsed.length};
+        w->lines = parsed.lines;
+        if (verdict == PARSE_RECORD)
+            return parsed.record;
+        if (verdict == PARSE_FAILED)
+            bad_record(w, &why);
+        advance(w, parsed.lines, verdict == PARSE_FAILED);
+    }
+    return NULL;
+}
+
+static struct node *on_next(void *data, const struct script_place **place)
+{
+    struct worker *w = data;
+    struct node *record = next_record(w);
+    if (record) {
+        tm_results_call(&w->results, &w->number, 1);
+        tm_watchdog_enter(w->sequence, w->number, w->number + 1);
+        *place = &w->place;
+    }
+    return record;
+}
+
+static void on_done(void *data, enum script_outcome outcome, err *why)
+{
+    struct worker *w = data;
+    finish_call(w, outcome, outcome == SCRIPT_KEPT, why);
+    advance(w, w->lines, true);
+}
+
+static void run_batches(struct worker *w)
+{
+    struct node *record;
+    while ((record = next_record(w))) {
+        add_to_batch(w, record);
+        advance(w, w->lines, true);
+    }
+    call_batch(w);
+}
+
 static void handle_chunk(struct worker *w, struct cursor *c)
 {
     struct protocol_chunk chunk;
     if (!tm_protocol_get_chunk(c, &chunk) || !w->file.input.reader || chunk.file != w->file.id)
         give_up_text("the worker got a broken chunk");
-    struct script_place place = {chunk.first_record, chunk.first_line, w->file.name};
-    uint32_t number = 0;
+    w->rest = (struct slice){c->p, c->n};
+    w->number = 0;
+    w->place = (struct script_place){chunk.first_record, chunk.first_line, w->file.name};
     w->sequence = chunk.sequence;
     w->records = chunk.records;
     w->in_chunk = true;
@@ -308,19 +329,13 @@ static void handle_chunk(struct worker *w, struct cursor *c)
     w->flushed = w->began;
     w->handed = 0;
     w->commit = (int64_t)chunk.commit * 1000;
-    tm_intake_begin(&w->file.input, (struct slice){c->p, c->n});
+    tm_intake_begin(&w->file.input, w->rest);
     tm_results_begin(&w->results, chunk.sequence, 0);
-    while (c->n) {
-        size_t length = next_record(w, c->p, c->n, &number, &place);
-        if (length == 0 || length > c->n)
-            give_up_text("the parser of the input format did not go on");
-        c->p += length;
-        c->n -= length;
-        if (tm_watchdog_stop_asked() && !w->batch.n)
-            stop_here(w);
-    }
-    call_batch(w);
-    if (number != chunk.records)
+    if (w->spec.values.transform.batch)
+        run_batches(w);
+    else
+        tm_script_run(w->script, &(struct script_source){w, on_next, on_done});
+    if (w->number != chunk.records)
         give_up_text("the splitter and the parser of the input format disagree");
     /* The last record may have been handed over as it was done; nothing is said twice. */
     if (w->results.through > w->handed)

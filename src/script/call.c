@@ -149,27 +149,18 @@ static void lj_take_results(lua_State *L, int first)
         lj_emit_value(L, i, "the function returned", true);
 }
 
-static int lj_record(lua_State *L)
-{
-    struct call *call = &script_of(L)->call;
-    call->view = tm_lj_view_push_record(L, call->records[0]);
-    lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, lua_upvalueindex(UP_CTX));
-    lua_call(L, 2, LUA_MULTRET);
-    lj_take_results(L, 2);
-    return 0;
-}
-
 /* ---- results of batch ---- */
 
 static void lj_push_records(lua_State *L, const struct call *call)
 {
     lua_createtable(L, (int)call->n, 0);
+    tm_lj_view_push_metatable(L, NODE_OBJECT);
+    int metatable = lua_gettop(L);
     for (size_t i = 0; i < call->n; i++) {
-        tm_lj_view_push_record(L, call->records[i]);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
+        tm_lj_view_push_record(L, call->records[i], metatable);
+        lua_rawseti(L, metatable - 1, (lua_Integer)i + 1);
     }
+    lua_pop(L, 1);
 }
 
 /* An array's keys are 1 .. n, not all of them there; the first wrong one must not vary. */
@@ -221,13 +212,7 @@ static int lj_batch(lua_State *L)
     return 0;
 }
 
-/* ---- the calls ---- */
-
-void tm_lj_call_bind(lua_State *L, struct script *s)
-{
-    tm_lj_open_ctx(L);
-    lua_pushcclosure(L, s->config.batch ? lj_batch : lj_record, 2);
-}
+/* ---- calls ---- */
 
 static void lj_interrupt(lua_State *L, lua_Debug *ar)
 {
@@ -242,9 +227,7 @@ void tm_script_interrupt(struct script *s)
     lua_sethook(s->L, lj_interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
-/* Call what is bound, at 2 of the stack, for the `n` records. */
-static int call_run(struct script *s, struct node **records, size_t n,
-                    const struct script_place *place, enum script_outcome *outcomes, err *e)
+static void begin_call(struct script *s)
 {
     struct call *call = &s->call;
     s->at_limit = false;
@@ -252,18 +235,13 @@ static int call_run(struct script *s, struct node **records, size_t n,
     call->refused = false;
     call->random.ready = false;
     call->current = 0;
-    call->records = records;
-    call->n = n;
-    call->place = place;
-    call->outcomes = outcomes;
-    for (size_t i = 0; i < n; i++)
-        outcomes[i] = SCRIPT_DROPPED;
-    lua_pushvalue(s->L, 2);
-    int status = tm_script_enter(s, 0, 0, "", e);
-    if (s->interrupted) {
-        lua_sethook(s->L, NULL, 0, 0);
-        s->interrupted = 0;
-    }
+    call->spent = 0;
+}
+
+/* `e` has the cause of a failure, unless the host had one: what it refused stays refused. */
+static int end_call(struct script *s, int status, err *e)
+{
+    struct call *call = &s->call;
     if (call->refused) {
         status = call->err.status;
         if (e)
@@ -275,29 +253,107 @@ static int call_run(struct script *s, struct node **records, size_t n,
     return status;
 }
 
-enum script_outcome tm_script_record(struct script *s, struct node *r,
-                                     const struct script_place *place, err *e)
+/* ---- a run of records ---- */
+
+/* Take the next record in hand; false when there is none. */
+static bool begin_record(struct script *s)
 {
-    enum script_outcome outcome;
-    s->call.current_out = NULL;
-    return call_run(s, &r, 1, place, &outcome, e) ? SCRIPT_FAILED : outcome;
+    struct call *call = &s->call;
+    script_calm(s); /* the one before is not in hand any more: nobody interrupts now */
+    call->record = call->source->next(call->source->data, &call->place);
+    if (!call->record)
+        return false;
+    begin_call(s);
+    call->outcome = SCRIPT_DROPPED;
+    return true;
 }
+
+static void end_record(struct script *s, int status, err *e)
+{
+    const struct call *call = &s->call;
+    bool failed = end_call(s, status, e) != TIDEMILL_OK;
+    call->source->done(call->source->data, failed ? SCRIPT_FAILED : call->outcome, e);
+}
+
+/* What lies on the stack while records are called. */
+enum { AT_FUNCTION = 1, AT_CTX, AT_METATABLE, AT_VIEW, AT_RESULTS };
+
+/*
+ * The record in hand, and all others up to the first that raises an error: it costs much less to
+ * go on than to leave the protected call and to enter it again.
+ */
+static int lj_records(lua_State *L)
+{
+    struct script *s = script_of(L);
+    struct call *call = &s->call;
+    err e;
+    lua_settop(L, 0);
+    lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
+    lua_pushvalue(L, lua_upvalueindex(UP_CTX));
+    tm_lj_view_push_metatable(L, NODE_OBJECT);
+    do {
+        call->view = tm_lj_view_push_record(L, call->record, AT_METATABLE);
+        lua_pushvalue(L, AT_FUNCTION);
+        lua_pushvalue(L, AT_VIEW);
+        lua_pushvalue(L, AT_CTX);
+        lua_call(L, 2, LUA_MULTRET);
+        lj_take_results(L, AT_RESULTS);
+        lua_settop(L, AT_METATABLE);
+        err_clear(&e);
+        end_record(s, TIDEMILL_OK, &e);
+    } while (begin_record(s));
+    return 0;
+}
+
+void tm_script_run(struct script *s, const struct script_source *source)
+{
+    struct call *call = &s->call;
+    int status;
+    err e;
+    call->source = source;
+    call->records = &call->record;
+    call->n = 1;
+    call->outcomes = &call->outcome;
+    call->current_out = NULL;
+    for (bool more = begin_record(s); more; more = begin_record(s)) {
+        lua_pushvalue(s->L, 2);
+        if ((status = tm_script_enter(s, 0, 0, "", &e)) == TIDEMILL_OK)
+            return;
+        end_record(s, status, &e);
+    }
+}
+
+/* ---- a batch ---- */
 
 enum script_outcome tm_script_batch(struct script *s, struct node **records, size_t n,
                                     const struct script_place *place, enum script_outcome *outcomes,
                                     size_t *current, err *e)
 {
+    struct call *call = &s->call;
+    bool kept = false;
     if (n == 0)
         return SCRIPT_DROPPED;
     *current = 0;
-    s->call.current_out = current;
-    if (call_run(s, records, n, place, outcomes, e)) {
-        for (size_t i = 0; i < n; i++)
-            outcomes[i] = SCRIPT_FAILED;
-        return SCRIPT_FAILED;
-    }
+    call->records = records;
+    call->n = n;
+    call->place = place;
+    call->outcomes = outcomes;
+    call->current_out = current;
     for (size_t i = 0; i < n; i++)
-        if (outcomes[i] == SCRIPT_KEPT)
-            return SCRIPT_KEPT;
-    return SCRIPT_DROPPED;
+        outcomes[i] = SCRIPT_DROPPED;
+    begin_call(s);
+    lua_pushvalue(s->L, 2);
+    bool failed = end_call(s, tm_script_enter(s, 0, 0, "", e), e) != TIDEMILL_OK;
+    for (size_t i = 0; i < n; i++) {
+        if (failed)
+            outcomes[i] = SCRIPT_FAILED;
+        kept |= outcomes[i] == SCRIPT_KEPT;
+    }
+    return failed ? SCRIPT_FAILED : kept ? SCRIPT_KEPT : SCRIPT_DROPPED;
+}
+
+void tm_lj_call_bind(lua_State *L, struct script *s)
+{
+    tm_lj_open_ctx(L);
+    lua_pushcclosure(L, s->config.batch ? lj_batch : lj_records, 2);
 }

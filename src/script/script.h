@@ -78,15 +78,26 @@ struct script *tm_script_new(const struct script_config *c, const struct script_
 /* Compile only, run nothing. Warnings (such as comparing a CSV field with "200") go to host->log. */
 int tm_script_check(const struct script_config *c, const struct script_host *host, err *e);
 
-/*
- * Call `record` for one record. `r` and everything in its arena stay until the call is over; then
- * every view that Lua holds of it is dead. err: E_SCRIPT for what the script did, E_WRITE for what
- * emit refused, E_MEMORY.
- */
-enum script_outcome tm_script_record(struct script *s, struct node *r,
-                                     const struct script_place *place, err *e);
+/* Where the records of a run come from, and who hears of each. Neither may call into the script. */
+struct script_source {
+    void *data;
+    /*
+     * The next record and its place, both with everything in the record's arena to stay until it
+     * is done; NULL: that was all.
+     */
+    struct node *(*next)(void *data, const struct script_place **place);
+    /*
+     * The call for that record is over, and every view that Lua holds of it is dead. On FAILED `e`
+     * has the cause: E_SCRIPT for what the script did, E_WRITE for what emit refused, E_MEMORY; else
+     * it holds nothing and may be used.
+     */
+    void (*done)(void *data, enum script_outcome outcome, err *e);
+};
 
-/* Was the E_MEMORY of the last call the script's own, as it had all that limits.memory allows it? */
+/* Call `record` for each record in turn. One that fails is no reason to stop. */
+void tm_script_run(struct script *s, const struct script_source *source);
+
+/* Was the E_MEMORY of the call in `done`, or of the last batch, the script's own, as it had all that limits.memory allows it? */
 bool tm_script_at_limit(const struct script *s);
 
 /*

@@ -201,6 +201,7 @@ int tm_script_enter(struct script *s, int nargs, int nresults, const char *prefi
     int function = lua_gettop(L) - nargs;
     s->call.spent = 0;
     int status = lua_pcall(L, nargs, nresults, 1);
+    script_calm(s);
     if (status == LUA_OK)
         return TIDEMILL_OK;
     int result = take_error(s, status, prefix, e);

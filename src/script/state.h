@@ -35,10 +35,13 @@ struct random {
 struct call {
     uint64_t generation; /* of the views that this call made; counted up when it ends */
     bool active;
-    struct node **records; /* n of them; `record` has one */
+    const struct script_source *source; /* of the run */
+    struct node *record;                /* of the run that is in hand */
+    enum script_outcome outcome;
+    struct node **records; /* n of them, `record` has one: the above */
     size_t n;
     /* The view that `record` was given: it stays on the stack while the call is on, so that its
-       address tells it from all other userdata. NULL outside, and in a batch. */
+       address tells it from all other userdata. NULL while there is none. */
     const struct view *view;
     const struct script_place *place; /* of the first */
     size_t current;                   /* the record that outputs belong to now */
@@ -93,6 +96,15 @@ static inline struct script *script_of(lua_State *L)
     struct script *s;
     memcpy(&s, lua_getextraspace(L), sizeof s);
     return s;
+}
+
+/* Undo tm_script_interrupt(). */
+static inline void script_calm(struct script *s)
+{
+    if (s->interrupted) {
+        lua_sethook(s->L, NULL, 0, 0);
+        s->interrupted = 0;
+    }
 }
 
 /*

@@ -30,21 +30,30 @@ struct view *tm_lj_view_check(lua_State *L, int index)
     return v;
 }
 
-static struct view *lj_new(lua_State *L, const struct view *from, struct node *n)
+void tm_lj_view_push_metatable(lua_State *L, enum node_kind kind)
 {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->ref.view[kind]);
+}
+
+struct view *tm_lj_view_push_record(lua_State *L, struct node *n, int metatable)
+{
+    const struct script *s = script_of(L);
+    const uint64_t *now = &s->call.generation;
     struct view *v = lua_newuserdatauv(L, sizeof *v, 1);
-    *v = *from;
-    v->node = n;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, v->script->ref.view[n->kind]);
+    *v = (struct view){s, n, now, *now};
+    lua_pushvalue(L, metatable);
     lua_setmetatable(L, -2);
     return v;
 }
 
-struct view *tm_lj_view_push_record(lua_State *L, struct node *n)
+/* Push a view of `n`, which lives as long as what the view `from` looks at. */
+static void lj_push_view(lua_State *L, const struct view *from, struct node *n)
 {
-    const struct script *s = script_of(L);
-    const uint64_t *now = &s->call.generation;
-    return lj_new(L, &(struct view){.script = s, .now = now, .born = *now}, n);
+    struct view *v = lua_newuserdatauv(L, sizeof *v, 1);
+    *v = *from;
+    v->node = n;
+    tm_lj_view_push_metatable(L, n->kind);
+    lua_setmetatable(L, -2);
 }
 
 struct view *tm_lj_view_new_owned(lua_State *L, enum node_kind kind, size_t size,
@@ -95,7 +104,7 @@ static void lj_push_child(lua_State *L, int index, const struct view *v, struct 
     const struct view *known = view_at(L, -1);
     if (!known || known->node != n) {
         lua_pop(L, 1);
-        lj_new(L, v, n);
+        lj_push_view(L, v, n);
         lua_pushvalue(L, -2);
         lua_setiuservalue(L, -2, 1);
         lua_pushvalue(L, -1);

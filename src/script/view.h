@@ -27,8 +27,10 @@ static inline struct view *view_at(lua_State *L, int index)
 /* The view at `index`, or an error that says what is wrong with it. */
 struct view *tm_lj_view_check(lua_State *L, int index);
 
-/* Push a view of a record of the call in hand. */
-struct view *tm_lj_view_push_record(lua_State *L, struct node *n);
+/* Push the metatable of views of objects, or of arrays. */
+void tm_lj_view_push_metatable(lua_State *L, enum node_kind kind);
+/* Push a view of a record of the call in hand; the metatable of its kind is at `metatable`. */
+struct view *tm_lj_view_push_record(lua_State *L, struct node *n, int metatable);
 
 /* Push what field `i` of the view at `index` holds. */
 void tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i);

@@ -43,6 +43,8 @@ struct run {
     struct columns columns;
     struct buf seen, records; /* all output; that of the record in hand */
     size_t current;
+    struct slice rest; /* of the input */
+    struct script_place place;
 };
 
 /* ---- lines ---- */
@@ -256,25 +258,44 @@ static struct node *read_record(struct run *run, struct slice line)
     return n;
 }
 
-static void run_record(struct run *run, struct script *s, struct node *record, uint64_t index)
+/* A script_source's: the lines of the input. */
+static struct node *next_record(void *data, const struct script_place **place)
 {
-    struct script_place place = {.index = index, .line = index + 100, .file = "in.jsonl"};
-    err e;
-    buf_reset(&run->records);
-    if (tm_script_record(s, record, &place, &e) == SCRIPT_FAILED)
-        note_error(run, &e);
+    struct run *run = data;
+    while (run->rest.n) {
+        struct slice line = take_line(&run->rest);
+        struct node *record = line.n < 2 ? NULL : read_record(run, behind(line, 2));
+        if (!record)
+            continue;
+        uint64_t index = run->place.index + 1;
+        run->place = (struct script_place){index, index + 100, "in.jsonl"};
+        *place = &run->place;
+        return record;
+    }
+    return NULL;
+}
+
+static void end_record(void *data, enum script_outcome outcome, err *e)
+{
+    struct run *run = data;
+    if (outcome == SCRIPT_FAILED)
+        note_error(run, e);
     else
         buf_slice(&run->seen, buf_view(&run->records));
+    buf_reset(&run->records);
     tm_arena_release(&run->arena);
 }
 
-static void run_batch(struct run *run, struct script *s, struct node **records, size_t n)
+static void run_batch(struct run *run, struct script *s)
 {
-    struct script_place place = {.index = 1, .line = 101, .file = "in.jsonl"};
+    const struct script_place first = {.index = 1, .line = 101, .file = "in.jsonl"}, *place;
+    struct node *records[RECORDS_MAX];
     enum script_outcome outcomes[RECORDS_MAX];
+    size_t n = 0;
     err e;
-    buf_reset(&run->records);
-    if (tm_script_batch(s, records, n, &place, outcomes, &run->current, &e) == SCRIPT_FAILED) {
+    while (n < RECORDS_MAX && (records[n] = next_record(run, &place)))
+        n++;
+    if (tm_script_batch(s, records, n, &first, outcomes, &run->current, &e) == SCRIPT_FAILED) {
         note_error(run, &e);
         return;
     }
@@ -286,20 +307,12 @@ static void run_batch(struct run *run, struct script *s, struct node **records, 
 
 static void run_records(struct run *run, struct script *s)
 {
-    struct slice rest = buf_view(&run->test->input);
-    struct node *records[RECORDS_MAX];
-    size_t n = 0;
-    while (rest.n && n < RECORDS_MAX) {
-        struct node *record = NULL;
-        struct slice line = take_line(&rest);
-        if (line.n < 2 || !(record = read_record(run, behind(line, 2))))
-            continue;
-        records[n++] = record;
-        if (!run->test->batch)
-            run_record(run, s, record, n);
-    }
+    struct script_source source = {run, next_record, end_record};
+    run->rest = buf_view(&run->test->input);
     if (run->test->batch)
-        run_batch(run, s, records, n);
+        run_batch(run, s);
+    else
+        tm_script_run(s, &source);
 }
 
 /* lua_CFunction of the host: tidemill.host.answer. */

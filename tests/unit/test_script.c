@@ -99,10 +99,50 @@ static struct node *read_record(struct host *h, const char *text)
     return n;
 }
 
+/* A run of records, and what became of them. */
+struct input {
+    struct host *host;
+    const char *const *records; /* NULL after the last */
+    size_t begun, done;
+    enum script_outcome outcomes[8];
+    err errors[8];
+    struct script_place place;
+};
+
+static struct node *next_record(void *data, const struct script_place **place)
+{
+    struct input *in = data;
+    assert_int_equal(in->begun, in->done);
+    if (!in->records[in->begun])
+        return NULL;
+    in->place = (struct script_place){.index = in->begun + 1, .line = 1, .file = "in"};
+    *place = &in->place;
+    return read_record(in->host, in->records[in->begun++]);
+}
+
+static void end_record(void *data, enum script_outcome outcome, err *e)
+{
+    struct input *in = data;
+    in->outcomes[in->done] = outcome;
+    in->errors[in->done++] = *e;
+    assert_int_equal(in->begun, in->done);
+}
+
+static void run(struct input *in, struct script *s)
+{
+    struct script_source source = {in, next_record, end_record};
+    tm_script_run(s, &source);
+    assert_null(in->records[in->done]);
+}
+
 static enum script_outcome call(struct host *h, struct script *s, const char *record, err *e)
 {
-    struct script_place place = {.index = 1, .line = 1, .file = "in"};
-    return tm_script_record(s, read_record(h, record), &place, e);
+    const char *const records[] = {record, NULL};
+    struct input in = {.host = h, .records = records};
+    run(&in, s);
+    if (e)
+        *e = in.errors[0];
+    return in.outcomes[0];
 }
 
 static void assert_text(const struct buf *b, const char *text)
@@ -161,6 +201,76 @@ static void test_emit_refused(void **state)
     }
     h->fail = 0;
     assert_int_equal(call(h, s, "{}", NULL), SCRIPT_KEPT);
+    tm_script_free(s);
+}
+
+/* ---- runs ---- */
+
+/* One record's failure, of every kind and at every place of a run, is its own. */
+static void test_run(void **state)
+{
+    static const char *const records[] = {"{\"a\":1}", "{\"a\":2}", "{\"a\":3}", "{\"a\":4}",
+                                          "{\"a\":5}", "{\"a\":6}", "{\"a\":7}", NULL};
+    static const char *const messages[] = {"s.lua:2: first",
+                                           "",
+                                           "field 'x' is NaN, which JSON cannot say",
+                                           "",
+                                           "not enough memory",
+                                           "",
+                                           "why"};
+    struct host *h = *state;
+    struct script *s = load(h, "return function(r, ctx) tidemill.emit(r)\n"
+                               "if r.a == 1 then error('first') end\n"
+                               "if r.a == 3 then r.x = 0/0 pcall(tidemill.emit, r) end\n"
+                               "if r.a == 4 then return nil end\n"
+                               "if r.a == 5 then error('not enough memory', 0) end\n"
+                               "if r.a == 7 then return nil, 'why' end\n"
+                               "r.i = ctx.index return r end");
+    struct input in = {.host = h, .records = records};
+    run(&in, s);
+    assert_int_equal(in.done, 7);
+    for (size_t i = 0; i < 7; i++) {
+        assert_int_equal(in.outcomes[i], *messages[i] ? SCRIPT_FAILED : SCRIPT_KEPT);
+        assert_string_equal(in.errors[i].message, messages[i]);
+        assert_int_equal(in.errors[i].status != 0, *messages[i] != '\0');
+    }
+    static const char *const none[] = {NULL};
+    in = (struct input){.host = h, .records = none};
+    run(&in, s);
+    tm_script_free(s);
+}
+
+/* What interrupts a call ends with it. */
+static struct script *interrupted;
+
+static int lj_stop(lua_State *L)
+{
+    (void)L;
+    tm_script_interrupt(interrupted);
+    return 0;
+}
+
+static void test_interrupt(void **state)
+{
+    static const char *const records[] = {"{}", "{\"stop\":1}", "{}", "{\"stop\":2}", "{}", NULL};
+    static const struct script_function functions[] = {{"stop", lj_stop}};
+    struct script_config c = config_of("return function(r) local f = tidemill.host.stop\n"
+                                       "if r.stop == 1 then f() end\n"
+                                       "if r.stop == 2 then pcall(f) end\n"
+                                       "return r end");
+    err e = {0};
+    c.functions = functions;
+    c.functions_n = 1;
+    struct script *s = interrupted = script_new(*state, &c, &e);
+    struct input in = {.host = *state, .records = records};
+    assert_non_null(s);
+    run(&in, s);
+    assert_int_equal(in.outcomes[0], SCRIPT_KEPT);
+    assert_int_equal(in.outcomes[1], SCRIPT_FAILED);
+    assert_string_equal(in.errors[1].message, "s.lua:2: interrupted");
+    assert_int_equal(in.outcomes[2], SCRIPT_KEPT);
+    assert_int_equal(in.outcomes[3], SCRIPT_FAILED);
+    assert_int_equal(in.outcomes[4], SCRIPT_KEPT);
     tm_script_free(s);
 }
 
@@ -384,6 +494,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_outcomes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_emit_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_run, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_interrupt, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_log_levels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_every_cap, set_up, tear_down),
