@@ -499,6 +499,7 @@ static void make_script(struct worker *w, const struct protocol_job *job)
         .worker = job->worker,
         .batch = v->transform.batch > 0,
         .null_as_nil = v->input.null == NULL_NIL,
+        .max_depth = v->limits.depth,
         .memory = v->limits.memory == SPEC_UNLIMITED ? 0 : (size_t)v->limits.memory,
         .functions = w->functions,
         .functions_n = w->functions_n,

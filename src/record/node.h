@@ -127,9 +127,11 @@ void tm_node_delete(struct node *n, uint32_t i);
 /*
  * A copy of `v` that may be assigned to a node of `arena`: containers are copied deeply where they
  * are changed and as text where they are not. `deep` copies text too, for values that outlive what
- * they point to. `out->node->parent` is set by tm_node_set/add.
+ * they point to. `out->node->parent` is set by tm_node_set/add. E_WRITE when what is copied as nodes
+ * is nested more than `levels` deep, E_MEMORY when memory is out.
  */
-int tm_value_keep(struct arena *arena, const struct value *v, bool deep, struct value *out);
+int tm_value_keep(struct arena *arena, const struct value *v, bool deep, uint32_t levels,
+                  struct value *out);
 
 /*
  * A deep copy of a record that lives in `arena` alone, and may outlive the record's reader: columns

@@ -1,36 +1,92 @@
 /*
  * Values and records made ready to live elsewhere. Nodes flow in and stay as they are; what flows
  * out hangs on the arena given. A shallow copy shares the bytes (same arena, or longer-lived), a
- * deep one takes them along. Copies are as deep as what they copy, which is bounded: reading stops at
- * NODE_DEPTH_MAX, and so does this.
+ * deep one takes them along. There is no recursion: the nodes that are being copied are a list.
  */
 #include "record/json_text.h"
 
-struct copier {
-    struct arena *arena;
-    bool deep;
+/* A node that is being copied, and the ones around it. */
+struct frame {
+    struct frame *up, *down; /* `down` is kept to be used again */
+    const struct node *from;
+    struct node *to;
+    uint32_t next;
     /* The source that is copied as one piece, and where its copy begins. */
     struct slice source;
     const char *moved;
 };
 
-static struct node *copy_node(const struct copier *outer, const struct node *n, unsigned depth);
+struct copier {
+    struct arena *arena;
+    bool deep;
+    struct frame *frame; /* the innermost */
+    uint32_t levels;     /* so many more may be opened in it */
+    bool too_deep;
+};
 
 /* `s` in the copy; p NULL when memory is out. */
 static struct slice copy_text(const struct copier *c, struct slice s)
 {
     if (!c->deep || !s.p)
         return s;
-    uintptr_t at = (uintptr_t)s.p, begin = (uintptr_t)c->source.p;
-    if (c->source.p && at >= begin && at - begin <= c->source.n &&
-        s.n <= c->source.n - (at - begin))
-        return (struct slice){c->moved + (at - begin), s.n};
+    if (c->frame && c->frame->source.p) {
+        struct slice source = c->frame->source;
+        uintptr_t at = (uintptr_t)s.p, begin = (uintptr_t)source.p;
+        if (at >= begin && at - begin <= source.n && s.n <= source.n - (at - begin))
+            return (struct slice){c->frame->moved + (at - begin), s.n};
+    }
     return tm_arena_copy(c->arena, s);
 }
 
-/* A value: text where it was not changed, so that its own bytes stay. */
-static bool copy_value(const struct copier *c, const struct value *v, unsigned depth,
-                       struct value *out)
+/* A frame inside the innermost one; NULL when memory is out. */
+static struct frame *new_frame(struct copier *c)
+{
+    struct frame *up = c->frame, *f = up ? up->down : NULL;
+    if (!f) {
+        f = arena_alloc(c->arena, sizeof *f);
+        if (!f)
+            return NULL;
+        f->down = NULL;
+        f->up = up;
+        if (up)
+            up->down = f;
+    }
+    return f;
+}
+
+/* Begin to copy `n`, whose fields come next; NULL when it is too deep, or memory is out. */
+static struct node *begin_node(struct copier *c, const struct node *n)
+{
+    struct slice source = n->source;
+    c->too_deep = c->levels == 0;
+    struct frame *f = c->too_deep ? NULL : new_frame(c);
+    struct node *to = f ? tm_node_new(c->arena, n->kind, n->count) : NULL;
+    if (!to)
+        return NULL;
+    if (c->deep && source.p) {
+        source = tm_arena_copy(c->arena, source);
+        if (!source.p)
+            return NULL;
+    }
+    to->parent = c->frame ? c->frame->to : NULL;
+    to->changed = n->changed;
+    to->reshaped = n->reshaped;
+    to->originals = n->originals;
+    to->source = source;
+    to->positional = n->positional || (n->columns && n->columns->positional);
+    to->origin = n->origin;
+    f->from = n;
+    f->to = to;
+    f->next = 0;
+    f->source = n->source;
+    f->moved = source.p;
+    c->frame = f;
+    c->levels--;
+    return to;
+}
+
+/* A value: text where it was not changed, so that its own bytes stay. A node is begun. */
+static bool copy_value(struct copier *c, const struct value *v, struct value *out)
 {
     *out = *v;
     switch (v->kind) {
@@ -45,72 +101,60 @@ static bool copy_value(const struct copier *c, const struct value *v, unsigned d
             *out = (struct value){.kind = VALUE_JSON, .text = copy_text(c, v->node->source)};
             return out->text.p != NULL;
         }
-        out->node = copy_node(c, v->node, depth + 1);
+        out->node = begin_node(c, v->node);
         return out->node != NULL;
     default:
         return true;
     }
 }
 
-static bool copy_field(const struct copier *c, struct node *to, const struct field *f,
-                       unsigned depth)
+static bool copy_field(struct copier *c, const struct field *f)
 {
-    struct field *out = tm_node_append(to);
+    const struct frame *frame = c->frame;
+    struct field *out = tm_node_append(frame->to);
     if (!out)
         return false;
     out->key = copy_text(c, f->key);
     out->source = copy_text(c, f->source);
-    out->start = f->start && c->deep ? c->moved + (f->start - c->source.p) : f->start;
-    if ((f->key.p && !out->key.p) || (f->source.p && !out->source.p) ||
-        !copy_value(c, &f->value, depth, &out->value))
-        return false;
-    if (out->value.kind == VALUE_NODE)
-        out->value.node->parent = to;
+    out->start = f->start && c->deep ? frame->moved + (f->start - frame->source.p) : f->start;
+    return (out->key.p || !f->key.p) && (out->source.p || !f->source.p) &&
+           copy_value(c, &f->value, &out->value);
+}
+
+/* All that was begun. False as begin_node() is NULL. */
+static bool finish(struct copier *c)
+{
+    while (c->frame) {
+        struct frame *f = c->frame;
+        if (f->next < f->from->count) {
+            if (!copy_field(c, &f->from->fields[f->next++]))
+                return false;
+        } else {
+            f->to->live = f->from->live;
+            c->frame = f->up;
+            c->levels++;
+        }
+    }
     return true;
 }
 
-static struct node *copy_node(const struct copier *outer, const struct node *n, unsigned depth)
+int tm_value_keep(struct arena *arena, const struct value *v, bool deep, uint32_t levels,
+                  struct value *out)
 {
-    struct copier c = {outer->arena, outer->deep, n->source, n->source.p};
-    struct node *to = depth > NODE_DEPTH_MAX ? NULL : tm_node_new(c.arena, n->kind, n->count);
-    if (!to)
-        return NULL;
-    if (c.deep && n->source.p) {
-        c.moved = tm_arena_copy(c.arena, n->source).p;
-        if (!c.moved)
-            return NULL;
-    }
-    for (uint32_t i = 0; i < n->count; i++)
-        if (!copy_field(&c, to, &n->fields[i], depth))
-            return NULL;
-    to->changed = n->changed;
-    to->reshaped = n->reshaped;
-    to->live = n->live;
-    to->originals = n->originals;
-    to->source = (struct slice){c.moved, n->source.n};
-    to->positional = n->positional || (n->columns && n->columns->positional);
-    to->origin = n->origin;
-    return to;
-}
-
-int tm_value_keep(struct arena *arena, const struct value *v, bool deep, struct value *out)
-{
-    struct copier c = {.arena = arena, .deep = deep};
+    struct copier c = {.arena = arena, .deep = deep, .levels = levels};
     struct value copy;
-    if (!copy_value(&c, v, 0, &copy))
-        return TIDEMILL_E_MEMORY;
+    if (!copy_value(&c, v, &copy) || !finish(&c))
+        return c.too_deep ? TIDEMILL_E_WRITE : TIDEMILL_E_MEMORY;
     *out = copy;
     return TIDEMILL_OK;
 }
 
 struct node *tm_node_copy(struct arena *arena, const struct node *n)
 {
-    struct copier c = {.arena = arena, .deep = true};
-    struct node *to = copy_node(&c, n, 0);
-    if (!to)
+    struct copier c = {.arena = arena, .deep = true, .levels = UINT32_MAX};
+    struct node *to = begin_node(&c, n);
+    if (!to || !finish(&c))
         return NULL;
     to->line_end = tm_arena_copy(arena, n->line_end);
-    if (!to->line_end.p)
-        return NULL;
-    return to;
+    return to->line_end.p ? to : NULL;
 }

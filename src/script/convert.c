@@ -12,24 +12,40 @@
 
 /* ---- paths ---- */
 
-static void lj_push_path(lua_State *L, const struct path *p)
+#define PATH_SHOWN 400 /* bytes, and a little more */
+
+/* The step `i` of `n`, from the root on. */
+static const struct path *step_of(const struct path *p, uint32_t i, uint32_t n)
 {
-    luaL_checkstack(L, 4, NULL);
-    if (p->up)
-        lj_push_path(L, p->up);
-    else
-        lua_pushliteral(L, "");
-    if (!p->key.p && p->index == 0)
-        return; /* a root without a name */
-    bool first = lua_rawlen(L, -1) == 0;
-    if (p->key.p) {
-        lua_pushstring(L, first ? "" : ".");
-        lua_pushlstring(L, p->key.p, p->key.n);
-        lua_concat(L, 3);
-    } else {
-        lua_pushfstring(L, "[%I]", p->index);
-        lua_concat(L, 2);
+    for (; i + 1 < n; i++)
+        p = p->up;
+    return p;
+}
+
+static void lj_push_path(lua_State *L, const struct path *path)
+{
+    luaL_Buffer b;
+    uint32_t n = 0;
+    size_t shown = 0;
+    luaL_checkstack(L, 8, NULL);
+    for (const struct path *p = path; p; p = p->up)
+        n++;
+    luaL_buffinit(L, &b);
+    for (uint32_t i = 0; i < n && shown < PATH_SHOWN; i++) {
+        const struct path *p = step_of(path, i, n);
+        if (p->key.p) {
+            size_t length = p->key.n < PATH_SHOWN ? p->key.n : PATH_SHOWN;
+            if (shown)
+                luaL_addchar(&b, '.');
+            luaL_addlstring(&b, p->key.p, length);
+            shown += length + 1;
+        } else if (p->index) {
+            lua_pushfstring(L, "[%I]", p->index);
+            shown += lua_rawlen(L, -1);
+            luaL_addvalue(&b);
+        } /* else a root without a name */
     }
+    luaL_pushresult(&b);
 }
 
 /* "field 'a.b[2]' WHAT" */
@@ -173,107 +189,143 @@ static struct node *lj_node(lua_State *L, struct arena *arena, enum node_kind ki
     return node;
 }
 
-/* Add the value on top of the stack, and pop it. */
-static void lj_add(lua_State *L, struct node *node, const struct target *t, const struct path *path)
+/*
+ * A table that is being converted, and the ones around it: a list instead of recursion, as tables
+ * may be nested as deep as input is.
+ */
+struct build {
+    struct build *up, *down; /* `down` is kept to be used again */
+    struct path path;
+    struct node *node;
+    int table;          /* its place on Lua's stack */
+    struct name *names; /* in their order; NULL: an array */
+    uint32_t n, next;
+};
+
+/* Names that `order` came with to the front, in its order. */
+static struct name *lj_sort_names(lua_State *L, struct arena *arena, struct name *names, uint32_t n,
+                                  const struct node *order)
 {
-    struct value value;
-    tm_lj_to_value(L, lua_gettop(L), t, path, &value);
-    lua_pop(L, 1);
-    if (tm_node_add(node, path->key, value))
-        tm_lj_memory(L);
+    uint32_t found = 0;
+    struct name *sorted = lj_alloc(L, arena, n, sizeof *sorted);
+    for (uint32_t i = 0; i < order->originals && found < n; i++) {
+        struct name key = {order->fields[i].key, false};
+        struct name *name = bsearch(&key, names, n, sizeof *names, by_text);
+        if (name && !name->used) {
+            name->used = true;
+            sorted[found++] = *name;
+        }
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (!names[i].used)
+            sorted[found++] = names[i];
+    return sorted;
 }
 
-static void lj_add_name(lua_State *L, int index, struct node *node, const struct target *t,
-                        const struct path *here, struct name *name)
+static void lj_check_place(lua_State *L, const struct path *path, const void *table)
 {
-    struct path path = {.up = here, .key = name->text, .depth = here->depth + 1};
-    name->used = true;
-    lua_pushlstring(L, name->text.p, name->text.n);
-    lua_rawget(L, index);
-    lj_add(L, node, t, &path);
+    uint32_t most = script_of(L)->config.max_depth;
+    for (const struct path *p = path->up; p; p = p->up)
+        if (p->table == table)
+            lj_refuse(L, path, "is a cycle: it contains itself");
+    if (path->depth >= most)
+        tm_lj_fail(L, "values are nested deeper than %d levels", (int)most);
+}
+
+/* Begin to convert the table at `index`. `order` may be NULL. */
+static struct build *lj_begin(lua_State *L, struct build *up, int index, const struct target *t,
+                              const struct path *path, const struct node *order)
+{
+    struct build *b = up ? up->down : NULL;
+    lj_check_place(L, path, lua_topointer(L, index));
+    if (!lua_checkstack(L, 16))
+        tm_lj_memory(L);
+    struct shape shape = tm_lj_shape(L, index, path);
+    bool array = shape.kind == TABLE_ARRAY && !order;
+    if (!b) {
+        b = lj_alloc(L, t->arena, 1, sizeof *b);
+        b->down = NULL;
+        if (up)
+            up->down = b;
+    }
+    b->up = up;
+    b->path = *path;
+    b->path.table = lua_topointer(L, index);
+    b->table = index;
+    b->next = 0;
+    b->n = shape.n;
+    b->names = array ? NULL : lj_names(L, index, t->arena, &b->n);
+    if (order)
+        b->names = lj_sort_names(L, t->arena, b->names, b->n, order);
+    b->node = lj_node(L, t->arena, array ? NODE_ARRAY : NODE_OBJECT, b->n);
+    return b;
+}
+
+/* Push the next value of the table; the path to it. */
+static struct path lj_push_next(lua_State *L, struct build *b)
+{
+    struct path path = {.up = &b->path, .depth = b->path.depth + 1};
+    uint32_t i = b->next++;
+    if (b->names) {
+        path.key = b->names[i].text;
+        lua_pushlstring(L, path.key.p, path.key.n);
+        lua_rawget(L, b->table);
+    } else {
+        path.index = (lua_Integer)i + 1;
+        lua_rawgeti(L, b->table, path.index);
+    }
+    return path;
+}
+
+/* The plain table at `index` as a node. */
+static struct node *lj_build(lua_State *L, int index, const struct target *t,
+                             const struct path *path, const struct node *order)
+{
+    struct build *b = lj_begin(L, NULL, index, t, path, order);
+    while (b->up || b->next < b->n) {
+        struct value value;
+        struct slice key;
+        if (b->next < b->n) {
+            struct path next = lj_push_next(L, b);
+            if (lua_type(L, -1) == LUA_TTABLE) {
+                b = lj_begin(L, b, lua_gettop(L), t, &next, NULL);
+                continue;
+            }
+            tm_lj_to_value(L, lua_gettop(L), t, &next, &value);
+            key = next.key;
+        } else {
+            value = (struct value){.kind = VALUE_NODE, .node = b->node};
+            key = b->path.key;
+            b = b->up;
+        }
+        lua_pop(L, 1);
+        if (tm_node_add(b->node, key, value))
+            tm_lj_memory(L);
+    }
+    return b->node;
 }
 
 struct node *tm_lj_to_object(lua_State *L, int index, const struct target *t,
                              const struct path *path, const struct node *order)
 {
-    struct path here = *path;
-    uint32_t n = tm_lj_shape(L, index, path).n;
-    struct name *names = lj_names(L, index, t->arena, &n);
-    struct node *node = lj_node(L, t->arena, NODE_OBJECT, n);
-    here.table = lua_topointer(L, index);
-    for (uint32_t i = 0; order && i < order->originals; i++) {
-        struct name key = {order->fields[i].key, false};
-        struct name *name = bsearch(&key, names, n, sizeof *names, by_text);
-        if (name)
-            lj_add_name(L, index, node, t, &here, name);
-    }
-    for (uint32_t i = 0; i < n; i++)
-        if (!names[i].used)
-            lj_add_name(L, index, node, t, &here, &names[i]);
-    return node;
-}
-
-static struct node *lj_to_array(lua_State *L, int index, const struct target *t,
-                                const struct path *path, uint32_t n)
-{
-    struct path here = *path;
-    struct node *node = lj_node(L, t->arena, NODE_ARRAY, n);
-    here.table = lua_topointer(L, index);
-    for (lua_Integer i = 1; i <= n; i++) {
-        struct path element = {.up = &here, .index = i, .depth = here.depth + 1};
-        lua_rawgeti(L, index, i);
-        lj_add(L, node, t, &element);
-    }
-    return node;
-}
-
-static struct node *lj_to_node(lua_State *L, int index, const struct target *t,
-                               const struct path *path)
-{
-    const void *table = lua_topointer(L, index);
-    for (const struct path *p = path->up; p; p = p->up)
-        if (p->table == table)
-            lj_refuse(L, path, "is a cycle: it contains itself");
-    if (path->depth > NODE_DEPTH_MAX)
-        tm_lj_fail(L, "values are nested deeper than %d levels", NODE_DEPTH_MAX);
-    if (!lua_checkstack(L, 16))
-        tm_lj_memory(L);
-    struct shape shape = tm_lj_shape(L, index, path);
-    if (shape.kind == TABLE_ARRAY)
-        return lj_to_array(L, index, t, path, shape.n);
-    return tm_lj_to_object(L, index, t, path, NULL);
+    static const struct node none;
+    return lj_build(L, index, t, path, order ? order : &none);
 }
 
 /* ---- other values ---- */
-
-/* How deep the part of a node goes that is copied as nodes: unchanged parts are copied as text. */
-static uint32_t changed_depth(const struct node *n, uint32_t limit)
-{
-    uint32_t deepest = 0;
-    for (uint32_t i = 0; i < n->count && limit > 0; i++) {
-        const struct value *v = &n->fields[i].value;
-        if (v->kind != VALUE_NODE || (!v->node->changed && v->node->source.p))
-            continue;
-        uint32_t depth = 1 + changed_depth(v->node, limit - 1);
-        deepest = depth > deepest ? depth : deepest;
-    }
-    return deepest;
-}
-
-void tm_lj_check_depth(lua_State *L, const struct node *n, uint32_t depth)
-{
-    if (depth + changed_depth(n, NODE_DEPTH_MAX + 1) > NODE_DEPTH_MAX)
-        tm_lj_fail(L, "values are nested deeper than %d levels", NODE_DEPTH_MAX);
-}
 
 static void lj_view_to_value(lua_State *L, int index, const struct target *t,
                              const struct path *path, struct value *out)
 {
     const struct view *v = tm_lj_view_check(L, index);
     struct value value = {.kind = VALUE_NODE, .node = v->node};
-    tm_lj_check_depth(L, v->node, path->depth);
+    uint32_t most = script_of(L)->config.max_depth;
+    uint32_t levels = most > path->depth ? most - path->depth : 0;
     tm_lj_charge(L, v->node->count * sizeof(struct field));
-    if (tm_value_keep(t->arena, &value, v->now != t->now, out))
+    int status = tm_value_keep(t->arena, &value, v->now != t->now, levels, out);
+    if (status == TIDEMILL_E_WRITE)
+        tm_lj_fail(L, "values are nested deeper than %d levels", (int)most);
+    if (status)
         tm_lj_memory(L);
 }
 
@@ -319,7 +371,7 @@ void tm_lj_to_value(lua_State *L, int index, const struct target *t, const struc
         out->kind = lua_toboolean(L, index) ? VALUE_TRUE : VALUE_FALSE;
         break;
     case LUA_TTABLE:
-        *out = (struct value){.kind = VALUE_NODE, .node = lj_to_node(L, index, t, path)};
+        *out = (struct value){.kind = VALUE_NODE, .node = lj_build(L, index, t, path, NULL)};
         break;
     case LUA_TUSERDATA:
         lj_userdata_to_value(L, index, t, path, out);
@@ -368,40 +420,65 @@ bool tm_lj_push_scalar(lua_State *L, const struct value *v)
     }
 }
 
-/* Push element or field `i` as plain Lua. A null in an array stays, for the others' places. */
-static void lj_push_plain_field(lua_State *L, struct node *n, uint32_t i)
+/* Push field `i` as plain Lua, unless it is a container. A null in an array stays, for the others' places. */
+static bool lj_push_plain_field(lua_State *L, struct node *n, uint32_t i, struct value *v)
 {
-    struct value v;
-    if (tm_node_get(n, i, &v))
+    if (tm_node_get(n, i, v))
         tm_lj_memory(L);
-    if (v.kind == VALUE_NULL && n->kind == NODE_ARRAY)
-        lua_pushlightuserdata(L, NULL);
-    else
-        tm_lj_push_plain(L, &v);
+    if (v->kind != VALUE_NULL || n->kind != NODE_ARRAY)
+        return tm_lj_push_scalar(L, v);
+    lua_pushlightuserdata(L, NULL);
+    return true;
 }
 
-static void lj_push_plain_node(lua_State *L, struct node *n)
+static void lj_begin_table(lua_State *L, const struct node *n)
 {
     int hint = n->live > 1 << 20 ? 1 << 20 : (int)n->live;
     bool array = n->kind == NODE_ARRAY;
     if (!lua_checkstack(L, 16))
         tm_lj_memory(L);
     lua_createtable(L, array ? hint : 0, array ? 0 : hint);
-    for (uint32_t i = 0; i < n->count; i++) {
-        if (n->fields[i].value.kind == VALUE_NONE)
-            continue;
-        if (array) {
-            lua_pushinteger(L, (lua_Integer)i + 1);
-        } else {
-            struct slice key = n->fields[i].key;
-            lua_pushlstring(L, key.p, key.n);
-        }
-        lj_push_plain_field(L, n, i);
-        lua_rawset(L, -3);
-    }
     if (array || n->live == 0) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->ref.mark[n->kind]);
         lua_setmetatable(L, -2);
+    }
+}
+
+/* What is on top of the stack goes into the table below it, as field `i`. */
+static void lj_set_plain(lua_State *L, const struct node *n, uint32_t i)
+{
+    struct slice key = n->fields[i].key;
+    if (n->kind == NODE_ARRAY)
+        lua_pushinteger(L, (lua_Integer)i + 1);
+    else
+        lua_pushlstring(L, key.p, key.n);
+    lua_insert(L, -2);
+    lua_rawset(L, -3);
+}
+
+/* Tables that are being filled are on the stack, each with the place in it that comes next. */
+static void lj_push_plain_node(lua_State *L, struct node *n)
+{
+    uint32_t i = 0;
+    const struct node *root = n;
+    lj_begin_table(L, n);
+    while (n != root || i < n->count) {
+        struct value v;
+        if (i == n->count) {
+            n = n->parent;
+            i = (uint32_t)lua_tointeger(L, -2);
+            lua_remove(L, -2);
+            lj_set_plain(L, n, i++);
+        } else if (n->fields[i].value.kind == VALUE_NONE) {
+            i++;
+        } else if (lj_push_plain_field(L, n, i, &v)) {
+            lj_set_plain(L, n, i++);
+        } else {
+            lua_pushinteger(L, i);
+            n = v.node;
+            i = 0;
+            lj_begin_table(L, n);
+        }
     }
 }
 

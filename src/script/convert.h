@@ -58,7 +58,4 @@ void tm_lj_wide_push(lua_State *L, struct slice digits);
 /* The digits of the wide number at `index`; p is NULL when it is none. */
 struct slice tm_wide_digits(lua_State *L, int index);
 
-/* Raise an error when a node at `depth` would put its content deeper than NODE_DEPTH_MAX. */
-void tm_lj_check_depth(lua_State *L, const struct node *n, uint32_t depth);
-
 #endif

@@ -41,6 +41,7 @@ static int lj_encode(lua_State *L)
     buf_reset(&s->scratch);
     if (tm_json_write_value(&s->scratch, &value, &e))
         tm_lj_raise(L, &e);
+    tm_json_one_line(&s->scratch, 0);
     tm_lj_push_scratch(L);
     tm_arena_release(arena);
     return 1;

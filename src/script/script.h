@@ -31,10 +31,11 @@ struct script_config {
     const char *folder;     /* where `require` looks first; NULL: nowhere special */
     struct slice params;    /* a JSON object */
     uint64_t seed;
-    uint32_t worker;  /* 1-based */
-    bool batch;       /* the script must have `batch`, else `record` */
-    bool null_as_nil; /* input.null: nil */
-    size_t memory;    /* cap of the Lua state in bytes, 0: none */
+    uint32_t worker;    /* 1-based */
+    bool batch;         /* the script must have `batch`, else `record` */
+    bool null_as_nil;   /* input.null: nil */
+    size_t memory;      /* cap of the Lua state in bytes, 0: none */
+    uint32_t max_depth; /* of arrays and objects, as json_max_depth */
     const struct script_function *functions;
     size_t functions_n;
     /* For the warnings of a check: does this field always read as text? NULL: none does. */

@@ -320,7 +320,8 @@ static struct script *script_make(const struct script_config *c, const struct sc
     s->host = *host;
     s->memory.cap = c->memory;
     s->ref.setup = s->ref.teardown = LUA_NOREF;
-    s->reader = tm_json_reader_new(NODE_DEPTH_MAX);
+    s->config.max_depth = json_max_depth(c->max_depth);
+    s->reader = tm_json_reader_new(c->max_depth);
     s->L = s->reader ? open_state(s) : NULL;
     if (!s->L) {
         tm_script_free(s);

@@ -203,13 +203,13 @@ static void values_are_kept(void **state)
     struct node *n = read_json(*state, slice_of(text));
     struct value a, b, kept, again;
     tm_node_get(n, 0, &a);
-    assert_int_equal(tm_value_keep(*state, &a, false, &kept), TIDEMILL_OK);
+    assert_int_equal(tm_value_keep(*state, &a, false, NODE_DEPTH_MAX, &kept), TIDEMILL_OK);
     assert_int_equal(kept.kind, VALUE_JSON); /* not changed: its text */
     assert_true(kept.text.p == a.node->source.p);
     tm_node_set(n, 1, kept);
     tm_node_get(a.node, 0, &b);
     tm_node_set(b.node, 0, int_value(9));
-    assert_int_equal(tm_value_keep(*state, &a, false, &again), TIDEMILL_OK);
+    assert_int_equal(tm_value_keep(*state, &a, false, NODE_DEPTH_MAX, &again), TIDEMILL_OK);
     assert_int_equal(again.kind, VALUE_NODE);
     assert_true(again.node != a.node && again.node->parent == NULL);
     tm_node_set(n, 2, again);
@@ -241,7 +241,7 @@ static void copies_outlive(void **state)
     n->line_end = SLICE("\r\n");
     n->origin = &arena;
     struct node *copy = tm_node_copy(kept, n);
-    assert_int_equal(tm_value_keep(kept, &n->fields[4].value, true, &scalar), TIDEMILL_OK);
+    assert_int_equal(tm_value_keep(kept, &n->fields[4].value, true, 0, &scalar), TIDEMILL_OK);
     tm_arena_release(&arena);
     memset(text, '#', sizeof text);
     memset(key, '#', sizeof key);
