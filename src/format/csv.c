@@ -14,6 +14,7 @@ const struct format tm_format_csv = {
     .quote = '"',
     .has_columns = true,
     .split = tm_csv_split,
+    .run = tm_csv_run,
     .header = tm_csv_header,
     .reader_new = tm_csv_reader_new,
     .reader_free = tm_csv_reader_free,

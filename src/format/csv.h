@@ -218,6 +218,7 @@ struct slice tm_csv_content(const struct csv_cell *cell, char quote, struct aren
 
 enum split_verdict tm_csv_split(const struct input_dialect *d, struct split_state *s, const char *p,
                                 size_t n, bool final, struct extent *out, err *e);
+uint32_t tm_csv_run(const struct input_dialect *d, const char *p, size_t n, size_t *length);
 int tm_csv_header(const struct input_dialect *d, struct arena *arena, struct slice first,
                   struct columns **out, err *e);
 

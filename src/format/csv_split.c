@@ -6,6 +6,7 @@
  * and goes on where it stood when more bytes have come.
  */
 #include "format/csv.h"
+#include "format/lines.h"
 
 static enum split_verdict done(struct split_state *s, struct extent *out,
                                enum split_verdict verdict, size_t length, uint64_t lines)
@@ -93,4 +94,12 @@ enum split_verdict tm_csv_split(const struct input_dialect *d, struct split_stat
     if (lf && (d->quote == '\0' || !memchr(p, d->quote, (size_t)(lf - p))))
         return done(s, out, SPLIT_RECORD, (size_t)(lf - p) + 1, 1);
     return split_machine(d, s, p, n, final, out, e);
+}
+
+uint32_t tm_csv_run(const struct input_dialect *d, const char *p, size_t n, size_t *length)
+{
+    struct line_rule rule = {.skips = true,
+                             .comment = d->comment.n ? d->comment.p[0] : '\n',
+                             .quote = d->quote ? d->quote : '\n'};
+    return tm_line_run(&rule, p, n, length);
 }

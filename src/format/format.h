@@ -166,6 +166,12 @@ struct format {
      */
     enum split_verdict (*split)(const struct input_dialect *d, struct split_state *s, const char *p,
                                 size_t n, bool final, struct extent *out, err *e);
+    /*
+     * Records that end within p[0 .. n), which begins at a record's start, found at a glance, each of
+     * them one line: their number, and *length what they take. 0 where it takes a closer look: split.
+     * NULL: this format has no such records.
+     */
+    uint32_t (*run)(const struct input_dialect *d, const char *p, size_t n, size_t *length);
     /* All three or none. _new is NULL when memory is out. */
     struct document *(*document_new)(const struct input_dialect *d);
     void (*document_free)(struct document *doc);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "format/formats.h"
+#include "format/lines.h"
 #include "record/json.h"
 
 struct reader {
@@ -37,6 +38,13 @@ static enum split_verdict split(const struct input_dialect *d, struct split_stat
     }
     *out = (struct extent){.length = feed ? (size_t)(feed - p) + 1 : n, .lines = 1};
     return is_blank(p, out->length) ? SPLIT_SKIP : SPLIT_RECORD;
+}
+
+static uint32_t run(const struct input_dialect *d, const char *p, size_t n, size_t *length)
+{
+    static const struct line_rule rule = {.skips = true, .comment = '\n', .quote = '\n'};
+    (void)d;
+    return tm_line_run(&rule, p, n, length);
 }
 
 static struct reader *reader_new(const struct input_dialect *d, const struct columns *columns)
@@ -128,6 +136,7 @@ const struct format tm_format_jsonl = {
     .help = "JSON Lines: one JSON object a line",
     .line_records = true,
     .split = split,
+    .run = run,
     .reader_new = reader_new,
     .reader_free = reader_free,
     .parse = parse,

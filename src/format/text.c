@@ -6,6 +6,7 @@
 
 #include "format/formats.h"
 #include "format/layout.h"
+#include "format/lines.h"
 
 static const struct slice line_name[] = {SLICE("line")};
 static const struct columns line_column = {.n = 1, .names = line_name, .cells = 1};
@@ -34,6 +35,13 @@ static enum split_verdict split(const struct input_dialect *d, struct split_stat
     *s = (struct split_state){.document = s->document};
     *out = (struct extent){.length = feed ? (size_t)(feed - p) + 1 : n, .lines = 1};
     return SPLIT_RECORD;
+}
+
+static uint32_t run(const struct input_dialect *d, const char *p, size_t n, size_t *length)
+{
+    static const struct line_rule rule = {.skips = false, .comment = '\n', .quote = '\n'};
+    (void)d;
+    return tm_line_run(&rule, p, n, length);
 }
 
 static struct reader *reader_new(const struct input_dialect *d, const struct columns *columns)
@@ -156,6 +164,7 @@ const struct format tm_format_text = {
     .help = "text: each line is a record with the one field line",
     .line_records = true,
     .split = split,
+    .run = run,
     .reader_new = reader_new,
     .reader_free = reader_free,
     .parse = parse,

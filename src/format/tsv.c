@@ -85,6 +85,7 @@ const struct format tm_format_tsv = {
     .has_columns = true,
     .line_records = true,
     .split = tm_csv_split,
+    .run = tm_csv_run,
     .header = tm_csv_header,
     .reader_new = tm_csv_reader_new,
     .reader_free = tm_csv_reader_free,

@@ -247,6 +247,32 @@ static enum splitter_next give(struct splitter *s, struct split_mark mark, struc
     return SPLITTER_FAILED;
 }
 
+/*
+ * Records that a glance is enough for, no more than make a chunk of the target's size. None is larger
+ * than allowed, as all of them together are not.
+ */
+static bool scan_run(struct splitter *s, size_t target)
+{
+    const struct format *f = s->file->format;
+    size_t at = s->start + s->scan.at, length;
+    size_t room = target > s->scan.at ? target - s->scan.at : 0;
+    if (!f->run || s->batch > 1 || s->state.scanned)
+        return false;
+    if (room > s->record_max)
+        room = s->record_max;
+    if (room > s->end - at)
+        room = s->end - at;
+    uint32_t records = f->run(&s->file->dialect, s->block->bytes + at, room, &length);
+    if (!records || records > UINT32_MAX - s->scan.records)
+        return false;
+    s->scan.at += length;
+    s->scan.lines += records;
+    s->scan.records += records;
+    s->file_records += records;
+    s->last = s->cut = s->scan;
+    return true;
+}
+
 /* Scan what has been read. WAIT: more bytes are needed for a chunk of the target's size. */
 static enum splitter_next scan(struct splitter *s, size_t target, struct chunk **out, err *e)
 {
@@ -259,6 +285,8 @@ static enum splitter_next scan(struct splitter *s, size_t target, struct chunk *
             return give(s, s->cut.at ? s->cut : s->last, out, e);
         if (at == s->end)
             return SPLITTER_WAIT;
+        if (scan_run(s, target))
+            continue;
         err_clear(&why);
         switch (f->split(&s->file->dialect, &s->state, s->block->bytes + at, s->end - at, s->final,
                          &extent, &why)) {

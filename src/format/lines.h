@@ -1,0 +1,20 @@
+/*
+ * Runs of plain lines: many records found at once, where a glance is enough. What flows in is where a
+ * record begins; what flows out is how many records end before anything that wants a closer look.
+ * For split, in formats whose records are lines, or lines unless quotes say otherwise.
+ */
+#ifndef TM_FORMAT_LINES_H
+#define TM_FORMAT_LINES_H
+
+#include "format/format.h"
+
+struct line_rule {
+    bool skips;   /* there may be lines to skip: one that begins with white space, or ... */
+    char comment; /* ... with this byte ('\n': none) is looked at closely */
+    char quote;   /* so is a line with one of these ('\n': none) */
+};
+
+/* The records of p[0 .. n); returns their number, *length is what they take. */
+uint32_t tm_line_run(const struct line_rule *rule, const char *p, size_t n, size_t *length);
+
+#endif
