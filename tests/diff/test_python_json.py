@@ -211,7 +211,7 @@ def test_texts(folder, random_):
             kinds.append(type(strictly(text)))
         except ValueError:
             kinds.append(None)
-    for option, wanted in ("input.wrap=", lambda kind: kind is dict),:
+    for option, wanted in ("input.wrap=", lambda kind: kind is dict), ("input.wrap=v", lambda kind: kind is not None):
         out = tidemill(path, "return {n = ctx.index}", "--set", "errors.policy=skip", "--set", option)
         seen = {json.loads(line)["n"] for line in out.split(b"\n")[:-1]}
         for n, (text, kind) in enumerate(zip(texts, kinds), 1):
@@ -245,6 +245,44 @@ def test_documents(folder, random_, texts, kinds):
             expect(run.returncode == 1, document, "is accepted:", run.stdout)
         path.unlink()
     return f"{DOCUMENTS} documents"
+
+
+def with_duplicates(random_, depth):
+    """An object that has names twice or more, spelt in different ways, and others inside."""
+    fields = []
+    for _ in range(random_.randrange(7)):
+        inside = with_duplicates(random_, depth + 1) if depth < 3 and random_.random() < 0.3 else value_of(random_, 6, [0])
+        inside = f"[{inside}, {inside}]" if random_.random() < 0.1 else inside
+        fields.append(string_of(random_, random_.choice(["a", "b", "a_2", "é", ""])) + random_.choice([":", " : "]) + inside)
+    return "{" + random_.choice([",", " , "]).join(fields) + "}"
+
+
+def numbered(pairs):
+    """Names as input.duplicates: number gives them (fidelity: json-duplicate-number-taken)."""
+    names = {name for name, _ in pairs}
+    out, numbers = {}, {}
+    for name, value in pairs:
+        if name in out:
+            number = numbers.get(name, 2)
+            while f"{name}_{number}" in names:
+                number += 1
+            numbers[name] = number + 1
+            name = f"{name}_{number}"
+        out[name] = value
+    return out
+
+
+def test_duplicates(folder, random_):
+    path, n = folder / "duplicates.jsonl", TEXTS // 10
+    texts = [with_duplicates(random_, 1) for _ in range(n)]
+    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    for option, hook in ("last", dict), ("number", numbered):
+        for code in "return r", REBUILD:
+            lines = tidemill(path, code, "--set", "input.duplicates=" + option).decode().split("\n")[:-1]
+            for text, line in zip(texts, lines, strict=True):
+                wanted = json.loads(text, object_pairs_hook=hook, parse_int=Number, parse_float=Number)
+                expect(same(wanted, strictly(line.encode())), option, text, line)
+    return f"{n} objects with duplicate keys"
 
 
 def doubles(random_):
@@ -312,11 +350,14 @@ def test_integers(folder, random_):
     return f"{len(numbers)} integers"
 
 
+TESTS = (test_values, test_texts, test_duplicates, test_floats, test_integers)
+
+
 def main():
     sys.set_int_max_str_digits(0)
     with tempfile.TemporaryDirectory(prefix="tidemill-json.") as name:
         folder = pathlib.Path(name)
-        told = [test(folder, random.Random(SEED)) for test in (test_values, test_texts, test_floats, test_integers)]
+        told = [test(folder, random.Random(SEED)) for test in TESTS]
     print("as in Python: " + "; ".join(told))
 
 
