@@ -73,17 +73,36 @@ static bool ends_early(lua_State *L, int index)
 }
 
 /*
- * `each`: statements that change r, statements that return, or an expression. When it is none of
- * them, the message is that of the plain statements, unless only the expression got to the end.
+ * What the CODE of `each` may be, in the order in which it is tried, as a chunk and as a function.
+ * The chunk says what is valid; the function is what is called, as it takes its arguments for less.
+ */
+static const struct {
+    const char *before, *after;
+    const char *head, *tail;
+} forms[] = {
+    /* statements that change r */
+    {"local r, ctx = ...; ", "\nreturn r", "return function(r, ctx) ", "\nreturn r end"},
+    /* statements that return */
+    {"local r, ctx = ...; ", "", "return function(r, ctx) ", "\nend"},
+    /* an expression */
+    {"local r, ctx = ...; return ", "", "return function(r, ctx) return ", "\nend"},
+};
+
+/*
+ * When it is none of them, the message is that of the plain statements, unless only the expression
+ * got to the end.
  */
 static void lj_compile_each(lua_State *L, const struct script_config *c)
 {
-    if (lj_try(L, c, "local r, ctx = ...; ", "\nreturn r"))
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        if (!lj_try(L, c, forms[i].before, forms[i].after))
+            continue;
+        if (lj_try(L, c, forms[i].head, forms[i].tail))
+            lua_call(L, 0, 1);
+        else
+            lua_pop(L, 1); /* it says `...`: the chunk will do */
         return;
-    if (lj_try(L, c, "local r, ctx = ...; ", ""))
-        return;
-    if (lj_try(L, c, "local r, ctx = ...; return ", ""))
-        return;
+    }
     if (!ends_early(L, -1) || ends_early(L, -2))
         lua_pop(L, 1);
     lua_error(L);
