@@ -167,7 +167,7 @@ static int open_sinks(struct tidemill_run *run, err *e)
     if (tm_sink_same(&run->out, &run->quarantine))
         return tm_err_set(e, TIDEMILL_E_OUTPUT, "'%s' is the output and the quarantine at once",
                           run->quarantine.name);
-    status = tm_filter_built(tm_filter_kind(v->input.compression), e);
+    status = tm_filter_built(tm_filter_kind(v->input.compression), "input.compression", e);
     return status == TIDEMILL_OK ? tm_sink_pack(&run->out, v->output.compression, e) : status;
 }
 

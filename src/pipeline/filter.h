@@ -38,7 +38,7 @@ struct filter {
 };
 
 void tm_filter_init(struct filter *f, struct loop *loop);
-/* E_SPEC when this library has no such filter, E_WORKER when there can be no process. */
+/* Of a kind that is built in (tm_filter_built). E_WORKER when there can be no process. */
 int tm_filter_start(struct filter *f, const struct filter_kind *kind, bool compress,
                     const struct filter_config *config, err *e);
 /* Kill it if it is still there, and be as after init. */

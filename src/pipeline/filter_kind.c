@@ -78,9 +78,10 @@ enum filter_look tm_filter_look(struct slice head, const struct filter_kind **ki
     return look;
 }
 
-int tm_filter_built(const struct filter_kind *kind, err *e)
+int tm_filter_built(const struct filter_kind *kind, const char *what, err *e)
 {
     if (!kind || kind->built)
         return TIDEMILL_OK;
-    return tm_err_set(e, TIDEMILL_E_SPEC, "this tidemill was built without %s", kind->name);
+    return tm_err_set(e, TIDEMILL_E_SPEC, "'%s': this tidemill was built without %s", what,
+                      kind->name);
 }

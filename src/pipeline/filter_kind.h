@@ -32,7 +32,7 @@ enum filter_look {
 
 enum filter_look tm_filter_look(struct slice head, const struct filter_kind **kind);
 
-/* E_SPEC when this library was built without it; NULL is fine. */
-int tm_filter_built(const struct filter_kind *kind, err *e);
+/* E_SPEC when this library was built without it; `what` needs it. NULL is fine. */
+int tm_filter_built(const struct filter_kind *kind, const char *what, err *e);
 
 #endif

@@ -327,7 +327,7 @@ int tm_sink_pack(struct sink *s, int compression, err *e)
     s->packing = tm_filter_kind(compression);
     if (compression == COMPRESSION_AUTO && s->path)
         s->packing = tm_filter_by_name(s->name);
-    return tm_filter_built(s->packing, e);
+    return tm_filter_built(s->packing, s->name, e);
 }
 
 int tm_sink_start(struct sink *s, const struct filter_config *config, err *e)

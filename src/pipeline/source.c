@@ -313,12 +313,14 @@ static enum source_read start_filter(struct source *s, const struct filter_kind 
                                      struct slice first, err *e)
 {
     s->packed = true;
+    if (!kind->built) {
+        tm_err_set(e, TIDEMILL_E_INPUT, "it holds %s data, and this tidemill was built without %s",
+                   kind->name, kind->name);
+        return SOURCE_FAILED;
+    }
     int status = tm_filter_start(&s->filter, kind, false, &s->config, e);
     if (status == TIDEMILL_OK)
         status = tm_filter_put(&s->filter, first, e);
-    if (status == TIDEMILL_E_SPEC)
-        tm_err_set(e, TIDEMILL_E_INPUT, "it holds %s data, and this tidemill was built without %s",
-                   kind->name, kind->name);
     return status == TIDEMILL_OK ? SOURCE_BYTES : filter_failed(e);
 }
 
