@@ -21,7 +21,8 @@ END
 build_packages="gcc libc6-dev cmake ninja-build pkg-config liblua5.4-dev libyaml-dev zlib1g-dev libzstd-dev"
 # jq and Miller do the same work in another way: tests/diff compares. tests/api builds a host in C++, and
 # has scripts require a C module. zstd(1) writes what is read, and reads what is written.
-test_packages="$build_packages libcmocka-dev python3 jq miller g++ lua-cjson zstd"
+# tzdata, unicode-data, iso-codes and hwdata are files that others wrote, for tests/cases/real.
+test_packages="$build_packages libcmocka-dev python3 jq miller g++ lua-cjson zstd tzdata unicode-data iso-codes hwdata"
 bench_packages="$build_packages python3 jq miller mawk gawk lua5.4 luajit lua-cjson"
 lint_packages="valgrind clang-format clang-tidy"
 
