@@ -3,6 +3,7 @@
  * point into them. Only content with doubled quotes or escapes is copied, to the arena. The reader owns
  * nothing but itself; the columns are its maker's.
  */
+#include "format/block.h"
 #include "format/csv.h"
 
 #include <stdio.h>
@@ -152,12 +153,47 @@ static inline void put_field(const struct reader *r, struct row *row, struct sli
 {
     const struct columns *columns = r->columns;
     uint32_t i = row->fields++;
-    bool text = columns->as_text && columns->as_text[i];
-    row->node->fields[i] = (struct field){
-        .key = columns->names[i],
-        .source = raw,
-        .value = {.kind = text ? VALUE_TEXT : VALUE_CELL, .text = content},
-    };
+    struct field *f = &row->node->fields[i];
+    f->key = columns->names[i];
+    f->start = NULL;
+    f->source = raw;
+    f->value.kind = columns->as_text && columns->as_text[i] ? VALUE_TEXT : VALUE_CELL;
+    f->value.text = content;
+}
+
+/*
+ * The row's first cells, as long as they are what they look like, looked at in blocks. Returns where
+ * the others begin; *end is where the line end does, if that was among them, else NULL.
+ */
+static const char *cut_plain(const struct reader *r, struct row *row, const char *p, size_t n,
+                             const char **end)
+{
+    const struct input_dialect *d = &r->dialect;
+    const uint8_t *skipped = r->columns->skipped;
+    const char *from = p;
+    char mark = d->escapes ? '\\' : d->quote;
+    *end = NULL;
+    for (const char *block = p; (size_t)(p + n - block) >= BLOCK; block += BLOCK) {
+        uint64_t marks = mark ? block_find(block, mark) : 0;
+        uint64_t ends = block_find(block, d->delimiter) | block_find(block, '\n');
+        for (ends = block_before(ends, marks); ends; ends &= ends - 1) {
+            const char *at = block + __builtin_ctzll(ends);
+            bool last = *at == '\n';
+            struct slice raw = {from, (size_t)(at - from)};
+            raw.n -= last && raw.n && at[-1] == '\r';
+            if (row->cells < r->cells && !(skipped && skipped[row->cells]))
+                put_field(r, row, raw, raw);
+            row->cells++;
+            from = at + 1;
+            if (last) {
+                *end = raw.p + raw.n;
+                return from;
+            }
+        }
+        if (marks)
+            break;
+    }
+    return from;
 }
 
 /* Cut all cells; the last one's end is returned, where the line end begins. */
@@ -278,12 +314,16 @@ enum parse_verdict tm_csv_parse(struct reader *r, struct arena *arena, const cha
     if (!node)
         return no_memory(r, p, n, out, e);
 
-    struct csv_scan s = csv_cells_begin(r->dialect.delimiter, r->dialect.quote, r->dialect.escapes,
-                                        p, n);
     struct row row = {.node = node};
-    const char *end = cut_row(r, &s, &row, arena);
+    const char *end, *next = cut_plain(r, &row, p, n, &end);
+    if (!end) {
+        struct csv_scan s = csv_cells_begin(r->dialect.delimiter, r->dialect.quote,
+                                            r->dialect.escapes, next, n - (size_t)(next - p));
+        end = cut_row(r, &s, &row, arena);
+        next = s.from;
+    }
     out->record = NULL;
-    out->length = (size_t)(s.from - p);
+    out->length = (size_t)(next - p);
     out->lines = row.lines + 1;
     if (row.memory) {
         tm_err_memory(e, "a record");
@@ -294,7 +334,7 @@ enum parse_verdict tm_csv_parse(struct reader *r, struct arena *arena, const cha
     node->count = node->live = node->originals = row.fields;
     node->changed |= r->columns->skipped != NULL;
     node->source = (struct slice){p, (size_t)(end - p)};
-    node->line_end = (struct slice){end, (size_t)(s.from - end)};
+    node->line_end = (struct slice){end, (size_t)(next - end)};
     node->origin = tm_csv_origin(r);
     node->columns = r->columns;
     out->record = node;

@@ -3,28 +3,7 @@
  */
 #include "format/lines.h"
 
-#if defined(__SSE2__) && !defined(TM_PORTABLE)
-#include <emmintrin.h>
-#endif
-
-#define BLOCK 64
-
-/* Bit i: byte i of the block at p is `c`. */
-static inline uint64_t find(const char *p, char c)
-{
-    uint64_t bits = 0;
-#if defined(__SSE2__) && !defined(TM_PORTABLE)
-    const __m128i wanted = _mm_set1_epi8(c);
-    for (unsigned i = 0; i < BLOCK; i += 16) {
-        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-        bits |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, wanted)) << i;
-    }
-#else
-    for (unsigned i = 0; i < BLOCK; i++)
-        bits |= (uint64_t)(p[i] == c) << i;
-#endif
-    return bits;
-}
+#include "format/block.h"
 
 /* May the line at p be one to skip? */
 static inline bool is_odd(const struct line_rule *rule, const char *p)
@@ -37,10 +16,8 @@ uint32_t tm_line_run(const struct line_rule *rule, const char *p, size_t n, size
     const char *line = p, *end = p + n;
     uint32_t records = 0;
     for (const char *block = p; end - block >= BLOCK; block += BLOCK) {
-        uint64_t ends = find(block, '\n');
-        uint64_t quotes = rule->quote == '\n' ? 0 : find(block, rule->quote);
-        if (quotes)
-            ends &= (quotes & -quotes) - 1; /* those before the first one */
+        uint64_t quotes = rule->quote == '\n' ? 0 : block_find(block, rule->quote);
+        uint64_t ends = block_before(block_find(block, '\n'), quotes);
         for (; ends; ends &= ends - 1) {
             if (is_odd(rule, line) || records == UINT32_MAX)
                 goto done;
