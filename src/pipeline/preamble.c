@@ -83,7 +83,7 @@ static bool pass_bom(struct splitter *s)
 /* Leave out input.skip lines; false when it takes more bytes. */
 static bool pass_lines(struct splitter *s)
 {
-    while (s->skip && s->start < s->end) {
+    while (s->skip && s->block && s->start < s->end) {
         const char *p = s->block->bytes + s->start;
         size_t n = s->end - s->start;
         const char *lf = memchr(p, '\n', n);

@@ -98,16 +98,20 @@ static struct chunk *new_chunk(struct splitter *s, enum chunk_kind kind, size_t 
     return c;
 }
 
+/* A mark, counted from a later start. */
+static struct split_mark mark_from(struct split_mark mark, struct split_mark start)
+{
+    if (mark.at < start.at)
+        return (struct split_mark){0};
+    return (struct split_mark){mark.at - start.at, mark.records - start.records,
+                               mark.lines - start.lines};
+}
+
 /* Everything up to `mark` leaves; marks behind it count from the new start. */
 static void move_marks(struct splitter *s, struct split_mark mark)
 {
-    struct split_mark *marks[] = {&s->scan, &s->last};
-    for (int i = 0; i < 2; i++) {
-        bool behind = marks[i]->at >= mark.at;
-        marks[i]->at -= behind ? mark.at : marks[i]->at;
-        marks[i]->records -= behind ? mark.records : marks[i]->records;
-        marks[i]->lines -= behind ? mark.lines : marks[i]->lines;
-    }
+    s->scan = mark_from(s->scan, mark);
+    s->last = mark_from(s->last, mark);
     s->cut = (struct split_mark){0};
 }
 
