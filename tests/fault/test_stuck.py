@@ -94,10 +94,9 @@ class Asleep(unittest.TestCase):
         meeting = harness.Meeting(name)
         text, act = self.PLACES[place]
         stats = os.path.join(meeting.folder, "stats.json")
-        # Its own input, which says when all is over.
+        meeting.open()
         with harness.started(command(meeting.lua() + text % act, "--stats", stats, workers=2, chunk="30B", isolation=isolation),
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            meeting.open()
             worker = meeting.wait(process)
             disturb(worker)
             if release:

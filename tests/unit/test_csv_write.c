@@ -98,8 +98,8 @@ static void set_nan_inside(struct node *n)
 
 struct test {
     const char *name;
-    const char
-        *input; /* CSV with a header, TSV where that has tabs, JSON lines where it begins with '{' */
+    const char *
+        input; /* CSV with a header, TSV where that has tabs, JSON lines where it begins with '{' */
     void (*edit)(struct node *);
     struct output_dialect dialect; /* delimiter '\0': as the input's */
     const char *fixed;
