@@ -275,9 +275,11 @@ static int move_worker(struct tidemill_run *run, struct worker_handle *w, err *e
 {
     if (w->state == WORKER_NONE)
         return TIDEMILL_OK;
-    /* A broken pipe shows as the end of the results, which say more. */
-    if (link_waiting(&w->link) && tm_link_flush(&w->link, w->process.in) < 0)
+    /* Who cannot be told anything has ended, or has closed its input. What it has said still counts. */
+    if (link_waiting(&w->link) && tm_link_flush(&w->link, w->process.in) < 0) {
         tm_link_release(&w->link);
+        tm_process_kill(&w->process);
+    }
     bool ready = w->out.ready || w->end.ready;
     return ready && !w->gone ? tm_collector_read(&run->collector, w, e) : TIDEMILL_OK;
 }
@@ -405,7 +407,9 @@ static int advance(struct tidemill_run *run, err *e)
         status = all_committed(run, e);
     if (status == TIDEMILL_OK && run->phase == RUN_TEARDOWN && workers_ended(run))
         run->phase = RUN_FLUSHING;
-    return status;
+    if (status == TIDEMILL_OK)
+        status = tm_sink_push(&run->out, e);
+    return status == TIDEMILL_OK ? tm_sink_push(&run->quarantine, e) : status;
 }
 
 /* Did the wait find anything ready? */
@@ -440,10 +444,18 @@ bool tm_run_has_more(const struct tidemill_run *run)
     return run->timed_out || stop_is_new(run) || (run->moved && !tm_run_waits_for_host(run));
 }
 
-/* A run that was asked to end does not wait for a filter that somebody has stopped. */
-static int pass_by_filter(struct tidemill_run *run, err *e)
+static bool is_unread(const struct tidemill_run *run)
 {
-    if (!run->stopping || !tm_sink_is_stuck(&run->out))
+    return run->out.kind == SINK_UNREAD || run->quarantine.kind == SINK_UNREAD;
+}
+
+/*
+ * A run that was asked to end does not wait for a filter that somebody has stopped, nor for somebody
+ * to read a FIFO.
+ */
+static int pass_by_sinks(struct tidemill_run *run, err *e)
+{
+    if (!run->stopping || !(is_unread(run) || tm_sink_is_stuck(&run->out)))
         return TIDEMILL_OK;
     tm_sink_abandon(&run->out);
     return tm_err_set(e, TIDEMILL_E_STOPPED, RECOVERY_STOPPED);
@@ -453,6 +465,8 @@ static int pass_by_filter(struct tidemill_run *run, err *e)
 static int64_t deadline(const struct tidemill_run *run, bool feed)
 {
     int64_t when = sooner(tm_recovery_deadline(&run->recovery), feed ? run->dispatcher.recheck : 0);
+    if (is_unread(run))
+        when = sooner(when, clock_now() + LOOK_NS);
     return sooner(when, run->stopping && run->out.packs ? clock_now() + LOOK_NS : 0);
 }
 
@@ -470,7 +484,7 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
             tm_recovery_stop(&run->recovery);
     }
     if (status == TIDEMILL_OK)
-        status = pass_by_filter(run, e);
+        status = pass_by_sinks(run, e);
     bool feed = run->phase == RUN_GOING && !sink_full(&run->out);
     if (status == TIDEMILL_OK && feed)
         status = tm_dispatcher_feed(&run->dispatcher, &more, e);

@@ -61,6 +61,8 @@ void tm_merger_add(struct merger *m, struct chunk *c)
 
 void tm_merger_message(const struct merger *m, int level, struct slice text)
 {
+    /* Where both go to one place, rows of earlier records are seen first. An error comes again. */
+    tm_sink_push(m->output->sink, NULL);
     if (m->message)
         m->message(m->message_context, level, text.p ? text.p : "", text.n);
 }

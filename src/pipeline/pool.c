@@ -332,8 +332,10 @@ static bool exchange(struct worker_handle *w, int64_t *waited)
     poll(fds, write ? 3 : 2, TURN_MS);
     int64_t passed = clock_now() - before;
     *waited += passed < TURN_MS * 1000000 ? passed : TURN_MS * 1000000;
-    if (write && tm_link_flush(&w->link, w->process.in) < 0)
+    if (write && tm_link_flush(&w->link, w->process.in) < 0) {
         tm_link_release(&w->link);
+        tm_process_kill(&w->process);
+    }
     enum frame_fill fill = tm_frame_fill(&w->reader, w->process.out);
     /* Others may hold its end of the pipe; it has ended nevertheless. */
     bool ended = fds[0].revents && fill == FILL_BLOCK;

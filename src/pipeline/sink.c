@@ -18,6 +18,8 @@
 /* Compressed bytes are taken so many at a time, and so often a turn. */
 #define DRAIN_SIZE ((size_t)64 << 10)
 #define DRAINS_MAX 16
+/* Fewer bytes than this are not worth a system call of their own. */
+#define GATHER_MAX ((size_t)64 << 10)
 
 void tm_sink_init(struct sink *s, struct loop *loop)
 {
@@ -190,13 +192,25 @@ static int open_file(struct sink *s, const struct stat *old, err *e)
 static int open_stream(struct sink *s, int fd, bool own, err *e)
 {
     err why;
+    struct stat st;
     s->kind = SINK_STREAM;
     int status = own ? tm_fdio_own(&s->io, fd, O_WRONLY, &why)
                      : tm_fdio_open(&s->io, fd, O_WRONLY, &why);
     if (status != TIDEMILL_OK)
         return cannot(s, why.system_errno, e);
     s->watch = (struct watch){.fd = s->io.fd};
+    s->at_once = fstat(s->io.fd, &st) == 0 && S_ISCHR(st.st_mode);
     return TIDEMILL_OK;
+}
+
+/* FIFOs are opened without waiting for a reader (ENXIO, fifo(7)): the loop has more to do. */
+static int open_fifo(struct sink *s, err *e)
+{
+    int fd = open(s->path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    s->kind = SINK_UNREAD;
+    if (fd < 0)
+        return errno == ENXIO ? TIDEMILL_OK : cannot(s, errno, e);
+    return open_stream(s, fd, true, e);
 }
 
 int tm_sink_open_path(struct sink *s, const char *path, err *e)
@@ -217,6 +231,8 @@ int tm_sink_open_path(struct sink *s, const char *path, err *e)
         return cannot(s, errno, e);
     if (!there || S_ISREG(st.st_mode))
         return open_file(s, there ? &st : NULL, e);
+    if (S_ISFIFO(st.st_mode))
+        return open_fifo(s, e);
     int fd = open(s->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return cannot(s, errno, e);
@@ -286,6 +302,41 @@ static int write_now(struct sink *s, struct slice *bytes, err *e)
     return TIDEMILL_OK;
 }
 
+/* `n` pending bytes are gone. */
+static void pass(struct sink *s, size_t n)
+{
+    s->at += n;
+    if (s->at == s->pending.n) {
+        s->at = 0;
+        buf_reset(&s->pending);
+    }
+}
+
+static bool has_descriptor(const struct sink *s)
+{
+    return s->kind == SINK_FILE || s->kind == SINK_STREAM;
+}
+
+/* As far as it goes. */
+static int write_pending(struct sink *s, err *e)
+{
+    struct slice left = {s->pending.p + s->at, sink_pending(s)};
+    size_t before = left.n;
+    if (!has_descriptor(s) || before == 0)
+        return TIDEMILL_OK;
+    int status = write_now(s, &left, e);
+    if (status == TIDEMILL_OK)
+        pass(s, before - left.n);
+    return status;
+}
+
+/* So many bytes are worth a system call. */
+static int write_much(struct sink *s, struct slice *bytes, err *e)
+{
+    int status = write_pending(s, e);
+    return status == TIDEMILL_OK && sink_pending(s) == 0 ? write_now(s, bytes, e) : status;
+}
+
 /* Bytes as they are to be stored. */
 static int store(struct sink *s, struct slice bytes, err *e)
 {
@@ -295,29 +346,18 @@ static int store(struct sink *s, struct slice bytes, err *e)
             return cannot(s, errno, e);
         return TIDEMILL_OK;
     }
-    if (s->kind != SINK_PULL && sink_pending(s) == 0) {
-        int status = write_now(s, &bytes, e);
-        if (status != TIDEMILL_OK)
-            return status;
-    }
-    if (bytes.n == 0)
-        return TIDEMILL_OK;
+    /* Where so much is pending already, nothing could be written. */
+    size_t least = s->at_once ? 1 : GATHER_MAX;
+    bool much = sink_pending(s) < least && sink_pending(s) + bytes.n >= least;
+    int status = has_descriptor(s) && much ? write_much(s, &bytes, e) : TIDEMILL_OK;
+    if (status != TIDEMILL_OK || bytes.n == 0)
+        return status;
     if (s->at) {
         tm_buf_consume(&s->pending, s->at);
         s->at = 0;
     }
     buf_slice(&s->pending, bytes);
     return s->pending.failed ? tm_err_memory(e, "the output") : TIDEMILL_OK;
-}
-
-/* `n` pending bytes are gone. */
-static void pass(struct sink *s, size_t n)
-{
-    s->at += n;
-    if (s->at == s->pending.n) {
-        s->at = 0;
-        buf_reset(&s->pending);
-    }
 }
 
 /* ---- Compressed ---- */
@@ -411,14 +451,15 @@ int tm_sink_write(struct sink *s, struct slice bytes, err *e)
 int tm_sink_flush(struct sink *s, err *e)
 {
     int drained = s->packs ? drain(s, e) : TIDEMILL_OK;
-    if (drained != TIDEMILL_OK || s->kind != SINK_STREAM || sink_pending(s) == 0)
-        return drained;
-    struct slice left = {s->pending.p + s->at, sink_pending(s)};
-    size_t before = left.n;
-    int status = write_now(s, &left, e);
-    if (status == TIDEMILL_OK)
-        pass(s, before - left.n);
-    return status;
+    if (drained == TIDEMILL_OK && s->kind == SINK_UNREAD)
+        drained = open_fifo(s, e);
+    return drained == TIDEMILL_OK ? write_pending(s, e) : drained;
+}
+
+int tm_sink_push(struct sink *s, err *e)
+{
+    /* What is polled has refused to take more. */
+    return s->watch.have ? TIDEMILL_OK : write_pending(s, e);
 }
 
 size_t tm_sink_pull(struct sink *s, char *p, size_t size)
@@ -487,6 +528,8 @@ int tm_sink_commit(struct sink *s, err *e)
         return TIDEMILL_OK;
     if (s->broken)
         return cannot(s, s->broken, e);
+    if (write_pending(s, e) != TIDEMILL_OK)
+        return TIDEMILL_E_OUTPUT;
     if (fsync(s->io.fd) < 0 || (!s->temp && name_file(s) < 0))
         return cannot(s, errno, e);
     int closed = close(s->io.fd);

@@ -12,7 +12,14 @@
 #include "pipeline/filter.h"
 #include "pipeline/loop.h"
 
-enum sink_kind { SINK_NONE, SINK_FILE, SINK_STREAM, SINK_CALLBACK, SINK_PULL };
+enum sink_kind {
+    SINK_NONE,
+    SINK_FILE,
+    SINK_STREAM,
+    SINK_UNREAD, /* a FIFO that nobody reads: a STREAM once somebody does */
+    SINK_CALLBACK,
+    SINK_PULL,
+};
 
 struct sink {
     struct loop *loop;
@@ -24,7 +31,8 @@ struct sink {
     struct watch watch;
     tidemill_write_fn write;
     void *context;
-    struct buf pending; /* STREAM, PULL: written by nobody yet */
+    bool at_once;       /* nothing is gathered: what a terminal shows, and other devices */
+    struct buf pending; /* written by nobody yet */
     size_t at;
     uint64_t bytes;                    /* taken, before they are compressed */
     const struct filter_kind *packing; /* NULL: none */
@@ -61,6 +69,8 @@ int tm_sink_start(struct sink *s, const struct filter_config *config, err *e);
 
 /* Take bytes: all of them, unless it fails with E_OUTPUT (path and reason) or E_MEMORY. */
 int tm_sink_write(struct sink *s, struct slice bytes, err *e);
+/* Small pieces are gathered: let go of them, before there is anything to wait for. */
+int tm_sink_push(struct sink *s, err *e);
 /* Write what is pending, as far as it goes without blocking. Once a turn. */
 int tm_sink_flush(struct sink *s, err *e);
 /* No more bytes come: what a filter holds is to be written as well. */
@@ -88,7 +98,7 @@ static inline bool sink_full(const struct sink *s)
 /* Is there still something to be written, or made, before it can be committed? */
 static inline bool sink_waits(const struct sink *s)
 {
-    return s->packs || (s->kind == SINK_STREAM && sink_pending(s));
+    return s->packs || s->kind == SINK_UNREAD || (s->kind == SINK_STREAM && sink_pending(s));
 }
 
 /* PULL: hand over up to `size` bytes. */

@@ -159,6 +159,75 @@ class Refused(Folder):
         self.fails(done, self.name("a"), errno.ELOOP)
 
 
+class Fifo(Folder):
+    """Opened without waiting for somebody to read it; written once somebody does."""
+
+    def setUp(self):
+        super().setUp()
+        self.fifo = self.name("fifo.jsonl")
+        os.mkfifo(self.fifo)
+
+    def test_late_reader(self):
+        for text, wanted in ((KEEP, LINE * 20000), ("return function() return nil end", b"")):
+            with harness.started(harness.script(text, self.input, "-o", self.fifo)) as process:
+                harness.until(lambda: harness.offspring(process.pid), "the first worker")
+                with open(self.fifo, "rb") as reader:
+                    self.assertTrue(reader.read() == wanted)
+                self.assertEqual(process.wait(harness.DEADLINE), 0)
+
+    def test_quarantine(self):
+        text = "return function(r) error('no') end"
+        with harness.started(harness.script(text, self.input, errors__policy="quarantine", errors__quarantine=self.fifo)) as process:
+            with open(self.fifo, "rb") as reader:
+                self.assertEqual(reader.read().count(b"\n"), 20000)
+            self.assertEqual(process.wait(harness.DEADLINE), 0)
+
+    def test_interrupts(self):
+        """Nobody reads it: one signal ends the run, before and after all records are done."""
+        for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            for what, lines in (("forever", None), ("done", LINE * 3)):
+                with harness.started(harness.script("print('here') " + KEEP, "-i", "jsonl", "-o", self.fifo),
+                                     stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                    process.stdin.write(lines or LINE)
+                    process.stdin.flush()
+                    self.assertEqual(process.stderr.readline(), b"here\n")
+                    if lines:
+                        process.stdin.close()
+                        harness.until(lambda: not harness.children(process.pid), "the workers' end")
+                    process.send_signal(number)
+                    self.assertEqual(process.wait(harness.DEADLINE), status, what)
+                    self.assertEqual(process.stderr.read(),
+                                     b"tidemill: interrupted\n" if number == signal.SIGINT else b"tidemill: terminated\n")
+
+    def test_both(self):
+        """Input and output: what is written to the one comes out of the other."""
+        source = self.name("in.fifo")
+        os.mkfifo(source)
+        with harness.started(harness.script(KEEP, source, "-o", self.fifo, "-i", "jsonl")) as process:
+            with open(self.fifo, "rb") as reader, open(source, "wb", 0) as writer:
+                writer.write(LINE)
+                self.assertEqual(reader.readline(), LINE)
+                writer.close()
+                self.assertEqual(reader.read(), b"")
+            self.assertEqual(process.wait(harness.DEADLINE), 0)
+
+
+class Gathered(Folder):
+    """Small pieces share their system calls, whatever they are written to."""
+
+    def test_failures(self):
+        mark = harness.path("mark")
+        text = "return function(r, ctx) if ctx.index % 2 == 0 then error('no') end return r end"
+        for output in (self.name("out.jsonl"), "-"):
+            done = harness.run(harness.script(text, self.input, "-o", output, workers=1, errors__policy="quarantine",
+                                              errors__quarantine=self.name("rejects.jsonl")),
+                               env=harness.shimmed(call="write", who="parent", nth=500, mark=mark))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertFalse(os.path.exists(mark), "20000 pieces took 500 writes")
+            with open(self.name("rejects.jsonl"), "rb") as file:
+                self.assertEqual(file.read().count(b"\n"), 10000)
+
+
 class Replaced(Folder):
     def test_permissions(self):
         """A new file has what the umask leaves; one that is replaced keeps its mode and owner."""

@@ -151,6 +151,55 @@ static void test_device(void **state)
     tm_sink_release(&s);
 }
 
+/* Small pieces wait for one another, until they are many or are let go; order stays. */
+static void test_gathering(void **state)
+{
+    (void)state;
+    static char large[100000], seen[200000];
+    struct sink s;
+    int fds[2];
+    memset(large, 'l', sizeof large);
+    assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+    fcntl(fds[0], F_SETPIPE_SZ, 1 << 20);
+    tm_sink_init(&s, &l);
+    assert_int_equal(tm_sink_open_fd(&s, fds[1], "out", NULL), TIDEMILL_OK);
+    assert_int_equal(tm_sink_write(&s, SLICE("one"), NULL), TIDEMILL_OK);
+    assert_int_equal(read(fds[0], seen, sizeof seen), -1);
+    assert_int_equal(tm_sink_push(&s, NULL), TIDEMILL_OK);
+    assert_int_equal(read(fds[0], seen, sizeof seen), 3);
+    assert_int_equal(tm_sink_write(&s, SLICE("two"), NULL), TIDEMILL_OK);
+    assert_int_equal(tm_sink_write(&s, (struct slice){large, sizeof large}, NULL), TIDEMILL_OK);
+    assert_int_equal(read(fds[0], seen, sizeof seen), 3 + sizeof large);
+    assert_memory_equal(seen, "twol", 4);
+    assert_int_equal(sink_pending(&s), 0);
+    tm_sink_release(&s);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* A FIFO becomes a stream once somebody reads it. */
+static void test_fifo(void **state)
+{
+    (void)state;
+    char seen[8];
+    struct sink s;
+    assert_int_equal(mkfifo("fifo", 0600), 0);
+    open_path(&s, "fifo");
+    assert_int_equal(s.kind, SINK_UNREAD);
+    assert_int_equal(tm_sink_write(&s, SLICE("one"), NULL), TIDEMILL_OK);
+    assert_int_equal(tm_sink_flush(&s, NULL), TIDEMILL_OK);
+    assert_true(sink_waits(&s));
+    int reader = open("fifo", O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    assert_int_equal(tm_sink_flush(&s, NULL), TIDEMILL_OK);
+    assert_int_equal(s.kind, SINK_STREAM);
+    assert_false(sink_waits(&s));
+    assert_int_equal(read(reader, seen, sizeof seen), 3);
+    tm_sink_release(&s);
+    close(reader);
+    unlink("fifo");
+}
+
 /* Read all that is there. */
 static size_t drain(int fd, size_t from)
 {
@@ -262,7 +311,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_device), cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_device), cmocka_unit_test(test_gathering),
+        cmocka_unit_test(test_fifo),   cmocka_unit_test(test_streams),
         cmocka_unit_test(test_pull),   cmocka_unit_test(test_callback),
     };
     return cmocka_run_group_tests(tests, go_there, leave);
