@@ -222,6 +222,7 @@ local function here()
   come:write(pid, "\\n")
   come:close()
   io.open("%(0)s/go"):close()
+  return true
 end
 """ % {"0": self.folder}
 
@@ -293,5 +294,5 @@ def kill(pid, number=signal.SIGKILL):
 
 
 def main():
-    faulthandler.dump_traceback_later(4 * DEADLINE, exit=True)
+    faulthandler.dump_traceback_later((40 if LONG else 4) * DEADLINE, exit=True)
     unittest.main(module="__main__", argv=[sys.argv[0], *sys.argv[1:]], verbosity=1)

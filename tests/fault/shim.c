@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static struct {
@@ -134,6 +135,27 @@ ssize_t write(int fd, const void *p, size_t n)
 {
     REAL(ssize_t, "write", (int, const void *, size_t))
     return fails("write") ? -1 : real(fd, p, n);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int n)
+{
+    REAL(ssize_t, "writev", (int, const struct iovec *, int))
+    return fails("writev") ? -1 : real(fd, parts, n);
+}
+
+ssize_t vmsplice(int fd, const struct iovec *parts, size_t n, unsigned flags)
+{
+    REAL(ssize_t, "vmsplice", (int, const struct iovec *, size_t, unsigned))
+    return fails("vmsplice") ? -1 : real(fd, parts, n, flags);
+}
+
+/* A close that fails has closed nevertheless: see close(2). */
+int close(int fd)
+{
+    REAL(int, "close", (int))
+    int failed = fails("close"), number = errno, status = real(fd);
+    errno = failed ? number : errno;
+    return failed ? -1 : status;
 }
 
 pid_t fork(void)
