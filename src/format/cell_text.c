@@ -2,8 +2,8 @@
  * A field's value as the text of a cell, for every format with cells. Values flow in, slices flow
  * out: of the record's own bytes where they say it already, else of the caller's scratch buffer.
  */
-#include "base/number.h"
 #include "format/layout.h"
+#include "record/cell.h"
 #include "record/json.h"
 #include "record/json_text.h"
 
@@ -102,10 +102,7 @@ int tm_cell_text(const struct output_dialect *d, const struct field *f, struct b
         break;
     case VALUE_INT:
     case VALUE_FLOAT:
-        if (!buf_reserve(scratch, NUMBER_TEXT_MAX))
-            return tm_err_memory(e, "a cell");
-        scratch->n = v->kind == VALUE_INT ? tm_number_print_int(scratch->p, v->i)
-                                          : tm_number_print_float(scratch->p, v->d);
+        tm_cell_put_number(scratch, v);
         *out = buf_view(scratch);
         break;
     case VALUE_CELL:

@@ -3,7 +3,7 @@
  * point into them. Only content with doubled quotes or escapes is copied, to the arena. The reader owns
  * nothing but itself; the columns are its maker's.
  */
-#include "format/block.h"
+#include "base/block.h"
 #include "format/csv.h"
 
 #include <stdio.h>
@@ -12,10 +12,22 @@
 /* Room for the fields that a script may add to a record before its node has to grow. */
 #define SPARE_FIELDS 4
 
+/*
+ * Blocks are looked at once, whatever records begin and end in them. What is known of the one at hand
+ * is of use for the next record if that begins where the last one ended.
+ */
+struct ahead {
+    const char *next, *limit; /* the next record, and the chunk's end; NULL between chunks */
+    const char *block, *rest; /* the block at hand, and what was not looked at yet */
+    uint64_t feeds, ends, marks; /* LF; LF and delimiters; quotes or backslashes: not before `next` */
+};
+
 struct reader {
     struct input_dialect dialect;
     const struct columns *columns;
     size_t cells; /* in a proper row: one a column, and those that lost their name to a later one */
+    block_scan *scan;
+    struct ahead ahead;
 };
 
 /* A record under work. */
@@ -42,6 +54,7 @@ struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct col
         return NULL;
     *r = (struct reader){.dialect = *d, .columns = columns};
     r->cells = columns->skipped ? columns->cells : columns->n;
+    r->scan = tm_block_scan();
     return r;
 }
 
@@ -148,51 +161,84 @@ static struct slice marked_cell(const struct reader *r, struct row *row,
     return content;
 }
 
-static inline void put_field(const struct reader *r, struct row *row, struct slice raw,
+static inline void put_field(struct field *f, struct slice name, bool text, struct slice raw,
                              struct slice content)
 {
-    const struct columns *columns = r->columns;
-    uint32_t i = row->fields++;
-    struct field *f = &row->node->fields[i];
-    f->key = columns->names[i];
+    f->key = name;
     f->start = NULL;
     f->source = raw;
-    f->value.kind = columns->as_text && columns->as_text[i] ? VALUE_TEXT : VALUE_CELL;
+    f->value.kind = text ? VALUE_TEXT : VALUE_CELL;
     f->value.text = content;
 }
 
-/*
- * The row's first cells, as long as they are what they look like, looked at in blocks. Returns where
- * the others begin; *end is where the line end does, if that was among them, else NULL.
- */
-static const char *cut_plain(const struct reader *r, struct row *row, const char *p, size_t n,
-                             const char **end)
+static void add_field(const struct reader *r, struct row *row, struct slice raw,
+                      struct slice content)
+{
+    const struct columns *columns = r->columns;
+    uint32_t i = row->fields++;
+    put_field(&row->node->fields[i], columns->names[i], columns->as_text && columns->as_text[i],
+              raw, content);
+}
+
+/* The next block; false when there is no whole one. */
+static inline bool look_ahead(const struct reader *r, struct ahead *a)
 {
     const struct input_dialect *d = &r->dialect;
-    const uint8_t *skipped = r->columns->skipped;
+    const char wanted[3] = {'\n', d->delimiter, d->escapes ? '\\' : d->quote};
+    uint64_t bits[3];
+    if (a->limit - a->rest < BLOCK)
+        return false;
+    a->block = a->rest;
+    a->rest += BLOCK;
+    r->scan(a->block, wanted, 3, bits);
+    a->feeds = bits[0];
+    a->ends = bits[0] | bits[1];
+    a->marks = wanted[2] ? bits[2] : 0;
+    return true;
+}
+
+/*
+ * The row's first cells, as long as they are what they look like. Returns where the others begin;
+ * *end is where the line end does, if that was among them, else NULL.
+ */
+static const char *cut_plain(struct reader *r, struct row *row, const char *p, const char **end)
+{
+    /* Copies, as fields that are written could be anything for all that a compiler knows. */
+    const struct columns *columns = r->columns;
+    const struct slice *names = columns->names;
+    const uint8_t *as_text = columns->as_text;
+    uint32_t i = 0, n = columns->n;
+    struct field *f = row->node->fields;
+    struct ahead *a = &r->ahead;
     const char *from = p;
-    char mark = d->escapes ? '\\' : d->quote;
     *end = NULL;
-    for (const char *block = p; (size_t)(p + n - block) >= BLOCK; block += BLOCK) {
-        uint64_t marks = mark ? block_find(block, mark) : 0;
-        uint64_t ends = block_find(block, d->delimiter) | block_find(block, '\n');
-        for (ends = block_before(ends, marks); ends; ends &= ends - 1) {
+    if (columns->skipped)
+        return p;
+    do {
+        const char *block = a->block;
+        uint64_t feeds = a->feeds, ends = block_before(a->ends, a->marks);
+        for (; ends; i++) {
             const char *at = block + __builtin_ctzll(ends);
-            bool last = *at == '\n';
+            uint64_t passed = ends ^ (ends - 1);
             struct slice raw = {from, (size_t)(at - from)};
+            bool last = feeds & passed & ends;
             raw.n -= last && raw.n && at[-1] == '\r';
-            if (row->cells < r->cells && !(skipped && skipped[row->cells]))
-                put_field(r, row, raw, raw);
-            row->cells++;
+            if (i < n)
+                put_field(f + i, names[i], as_text && as_text[i], raw, raw);
+            ends &= ends - 1;
             from = at + 1;
             if (last) {
+                a->ends &= ~passed;
+                a->next = from;
                 *end = raw.p + raw.n;
+                row->cells = i + 1;
+                row->fields = row->cells < n ? i + 1 : n;
                 return from;
             }
         }
-        if (marks)
-            break;
-    }
+    } while (!a->marks && look_ahead(r, a));
+    row->cells = i;
+    row->fields = i < n ? i : n;
     return from;
 }
 
@@ -209,7 +255,7 @@ static const char *cut_row(const struct reader *r, struct csv_scan *s, struct ro
         if (cell.marks)
             content = marked_cell(r, row, &cell, arena);
         if (row->cells < r->cells && !(skipped && skipped[row->cells]))
-            put_field(r, row, cell.raw, content);
+            add_field(r, row, cell.raw, content);
         row->cells++;
     } while (class == CSV_DELIMITER);
     return cell.raw.p + cell.raw.n;
@@ -266,7 +312,7 @@ static bool mend_row(const struct reader *r, struct row *row, const char *end)
         return false;
     for (size_t i = row->cells; i < r->cells; i++)
         if (!(skipped && skipped[i]))
-            put_field(r, row, (struct slice){end, 0}, (struct slice){end, 0});
+            add_field(r, row, (struct slice){end, 0}, (struct slice){end, 0});
     row->node->changed = true;
     return true;
 }
@@ -302,11 +348,9 @@ static bool check_row(const struct reader *r, struct row *row, const char *end, 
     return false;
 }
 
-enum parse_verdict tm_csv_parse(struct reader *r, struct arena *arena, const char *p, size_t n,
+static enum parse_verdict parse(struct reader *r, struct arena *arena, const char *p, size_t n,
                                 struct parsed *out, err *e)
 {
-    if (csv_line_at(&r->dialect, p, n, true) != CSV_RECORD)
-        return skip_line(p, n, out);
     uint32_t columns = r->columns->n;
     struct node *node = NULL;
     if (columns <= UINT32_MAX - SPARE_FIELDS)
@@ -315,7 +359,7 @@ enum parse_verdict tm_csv_parse(struct reader *r, struct arena *arena, const cha
         return no_memory(r, p, n, out, e);
 
     struct row row = {.node = node};
-    const char *end, *next = cut_plain(r, &row, p, n, &end);
+    const char *end, *next = cut_plain(r, &row, p, &end);
     if (!end) {
         struct csv_scan s = csv_cells_begin(r->dialect.delimiter, r->dialect.quote,
                                             r->dialect.escapes, next, n - (size_t)(next - p));
@@ -333,10 +377,27 @@ enum parse_verdict tm_csv_parse(struct reader *r, struct arena *arena, const cha
         return PARSE_FAILED;
     node->count = node->live = node->originals = row.fields;
     node->changed |= r->columns->skipped != NULL;
+    node->assigned = node->changed ? 0 : ASSIGNED_NONE;
     node->source = (struct slice){p, (size_t)(end - p)};
     node->line_end = (struct slice){end, (size_t)(next - end)};
     node->origin = tm_csv_origin(r);
     node->columns = r->columns;
     out->record = node;
     return PARSE_RECORD;
+}
+
+enum parse_verdict tm_csv_parse(struct reader *r, struct arena *arena, const char *p, size_t n,
+                                struct parsed *out, err *e)
+{
+    enum parse_verdict verdict;
+    if (r->ahead.next != p || r->ahead.limit != p + n)
+        r->ahead = (struct ahead){.next = p, .limit = p + n, .rest = p};
+    if (csv_line_at(&r->dialect, p, n, true) != CSV_RECORD)
+        verdict = skip_line(p, n, out);
+    else
+        verdict = parse(r, arena, p, n, out, e);
+    /* Other bytes may come to stand where these do. */
+    if (out->length == n)
+        r->ahead.next = NULL;
+    return verdict;
 }

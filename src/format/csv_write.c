@@ -22,15 +22,20 @@
 
 #include "format/csv.h"
 #include "format/layout.h"
+#include "record/cell.h"
 
 struct writer {
     const struct output_dialect *dialect;
+    bool plain_numbers; /* no number is special */
     const void *origin; /* of records whose cells may be copied, NULL: none */
     struct row_layout rows;
     struct buf text;    /* of tm_cell_text() */
     struct buf defused; /* of tm_csv_defuse() */
     struct buf trial;   /* of check_values() */
 };
+
+/* Bytes that numbers are written with, "nan" and "inf" included. */
+#define NUMBER_BYTES "0123456789+-.einfa"
 
 /* How cells of the row in hand are written. */
 struct row {
@@ -45,6 +50,8 @@ struct writer *tm_csv_writer_new(const struct output_dialect *d)
     if (!w)
         return NULL;
     w->dialect = d;
+    w->plain_numbers = !strchr(NUMBER_BYTES, d->delimiter) &&
+                       (d->quote == '\0' || !strchr(NUMBER_BYTES, d->quote));
     tm_row_layout_init(&w->rows, d);
     return w;
 }
@@ -194,6 +201,10 @@ static int write_cell(struct writer *w, struct buf *out, const struct row *row,
     }
     if (row->raw && f->source.p && copy_cell(w->dialect, out, row, f->source))
         return TIDEMILL_OK;
+    if (w->plain_numbers && (f->value.kind == VALUE_INT || f->value.kind == VALUE_FLOAT)) {
+        tm_cell_put_number(out, &f->value);
+        return TIDEMILL_OK;
+    }
     int status = tm_cell_text(w->dialect, f, &w->text, &text, e);
     if (status == TIDEMILL_OK)
         status = write_text(w->dialect, out, f, text, row->lonely, e);
@@ -322,6 +333,30 @@ static bool copy_record(const struct writer *w, struct buf *out, const struct no
     return true;
 }
 
+/* A record with its line end, as it came but for one field: what is on both sides of that is copied. */
+static int write_around(struct writer *w, struct buf *out, const struct node *record,
+                        const struct row *row, err *e)
+{
+    uint32_t i = record->assigned - 1;
+    const struct field *f = &record->fields[i];
+    const char *begin = record->source.p, *at = begin;
+    const char *end = record->line_end.p + record->line_end.n;
+    if (i > 0)
+        at = f[-1].source.p + f[-1].source.n + 1;
+    buf_append(out, begin, (size_t)(at - begin));
+    int status = write_cell(w, out, row, f, e);
+    at += f->source.n;
+    buf_append(out, at, (size_t)(end - at));
+    return status;
+}
+
+/* May write_around() do it? A lonely cell, and a last line that has no line end, have rules of their own. */
+static bool is_around(const struct writer *w, const struct node *record)
+{
+    return record->assigned > 0 && record->assigned <= record->originals && record->count > 1 &&
+           record->line_end.n && !w->dialect->escape_formulas;
+}
+
 int tm_csv_write(struct writer *w, struct buf *out, const struct node *record, err *e)
 {
     bool own = false;
@@ -338,6 +373,8 @@ int tm_csv_write(struct writer *w, struct buf *out, const struct node *record, e
         return status;
     if (!own)
         status = write_fitted(w, out, record, row, e);
+    else if (row.raw && is_around(w, record))
+        status = write_around(w, out, record, &row, e);
     else if (!row.raw || !copy_record(w, out, record))
         status = write_own(w, out, record, row, e);
     if (status == TIDEMILL_OK && out->failed)

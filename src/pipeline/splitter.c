@@ -10,9 +10,9 @@
 #include "pipeline/preamble.h"
 #include "pipeline/protocol.h"
 
+/* Less room than this is not worth a system call, and more is not read by one. */
 #define READ_MIN ((size_t)64 << 10)
-/* Less room than this is not worth a system call. */
-#define READ_WORTH ((size_t)4 << 10)
+#define READ_MAX ((size_t)256 << 10)
 /* So much of a failed record is told, so it must be seen before the rest is passed over. */
 #define RAW_MIN 4096
 /* One byte more shows that there was more. */
@@ -400,13 +400,19 @@ static enum splitter_next start_file(struct splitter *s, struct chunk **out, err
 
 /* ---- Reading ---- */
 
+/* Of several chunks, as what was not cut yet is moved from one to the next. */
+static size_t block_size(const struct splitter *s)
+{
+    size_t chunk = s->chunk_max > READ_MIN ? s->chunk_max : READ_MIN;
+    return chunk + 3 * (chunk < READ_MAX ? chunk : READ_MAX);
+}
+
 /* Room to read into: what was not cut yet stays in front. */
 static bool make_room(struct splitter *s)
 {
-    size_t have = s->end - s->start;
-    size_t want = s->chunk_max > READ_MIN ? s->chunk_max : READ_MIN;
+    size_t have = s->end - s->start, want = block_size(s);
     size_t room = s->block ? s->block->cap - s->end : 0;
-    if (room >= READ_WORTH && room >= have / 8)
+    if (room >= READ_MIN)
         return true;
     if (have > want / 2)
         want = have * 2;
@@ -433,8 +439,9 @@ static enum splitter_next read_once(struct splitter *s, struct chunk **out, err 
         tm_err_memory(e, "the input");
         return SPLITTER_FAILED;
     }
-    switch (
-        tm_source_read(s->source, s->block->bytes + s->end, s->block->cap - s->end, &got, &why)) {
+    size_t room = s->block->cap - s->end;
+    switch (tm_source_read(s->source, s->block->bytes + s->end, room < READ_MAX ? room : READ_MAX,
+                           &got, &why)) {
     case SOURCE_BYTES:
         s->end += got;
         s->bytes += got;

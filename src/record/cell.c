@@ -1,5 +1,6 @@
 /*
- * CSV cells become values here. The content is borrowed; numbers are read from it, text points to it.
+ * CSV cells become values here, and numbers text again. The content is borrowed; numbers are read
+ * from it, text points to it.
  */
 #include "record/cell.h"
 
@@ -19,4 +20,12 @@ struct value tm_cell_value(struct slice content)
         v.text = content;
         return v;
     }
+}
+
+void tm_cell_put_number(struct buf *out, const struct value *v)
+{
+    if (!buf_reserve(out, NUMBER_TEXT_MAX))
+        return;
+    char *p = out->p + out->n;
+    out->n += v->kind == VALUE_INT ? tm_number_print_int(p, v->i) : tm_number_print_float(p, v->d);
 }

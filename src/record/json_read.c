@@ -474,6 +474,7 @@ static const char *read_object(struct json_scan *s, const char *p, struct node *
     if (!p)
         return NULL;
     n->originals = n->count;
+    n->assigned = ASSIGNED_NONE;
     n->source = (struct slice){begin, (size_t)(p + 1 - begin)};
     return p + 1;
 }

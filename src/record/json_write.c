@@ -11,6 +11,7 @@
 
 #include "base/number.h"
 #include "base/utf8.h"
+#include "record/cell.h"
 #include "record/json.h"
 #include "record/json_text.h"
 
@@ -154,13 +155,12 @@ static int write_string(struct json_writer *w, struct slice text, bool name)
 
 /* ---- values ---- */
 
-static int write_float(struct json_writer *w, double d)
+static int write_float(struct json_writer *w, const struct value *v)
 {
-    char text[NUMBER_TEXT_MAX];
-    if (!isfinite(d))
-        return fail(w, isnan(d) ? "is NaN, which JSON cannot say"
-                                : "is infinite, which JSON cannot say");
-    buf_append(w->out, text, tm_number_print_float(text, d));
+    if (!isfinite(v->d))
+        return fail(w, isnan(v->d) ? "is NaN, which JSON cannot say"
+                                   : "is infinite, which JSON cannot say");
+    tm_cell_put_number(w->out, v);
     return TIDEMILL_OK;
 }
 
@@ -209,7 +209,6 @@ static int begin_node(struct json_writer *w, const struct node *n)
 
 static int write_value(struct json_writer *w, const struct value *v)
 {
-    char text[NUMBER_TEXT_MAX];
     switch (v->kind) {
     case VALUE_JSON:
         copy_span(w, v->text.p, v->text.p + v->text.n);
@@ -224,10 +223,10 @@ static int write_value(struct json_writer *w, const struct value *v)
         buf_slice(w->out, SLICE("true"));
         return TIDEMILL_OK;
     case VALUE_INT:
-        buf_append(w->out, text, tm_number_print_int(text, v->i));
+        tm_cell_put_number(w->out, v);
         return TIDEMILL_OK;
     case VALUE_FLOAT:
-        return write_float(w, v->d);
+        return write_float(w, v);
     case VALUE_TEXT:
         return write_string(w, v->text, false);
     case VALUE_NUMBER:
@@ -372,10 +371,35 @@ static int finish(struct json_writer *w, int status)
     return status;
 }
 
+/* An object whose one field was assigned something that is no container: the rest is copied. */
+static int write_around(struct json_writer *w, const struct node *n)
+{
+    const struct field *f = &n->fields[n->assigned - 1];
+    const char *end = n->source.p + n->source.n, *value = find_value(n, f->start, end);
+    buf_append(w->out, n->source.p, (size_t)(value - n->source.p));
+    w->few[0] = (struct frame){.n = n, .next = n->assigned};
+    w->depth = 1; /* for messages */
+    int status = write_value(w, &f->value);
+    w->depth = 0;
+    value += f->source.n;
+    buf_append(w->out, value, (size_t)(end - value));
+    return status;
+}
+
+static bool is_around(const struct node *n)
+{
+    if (n->assigned == 0 || n->assigned > n->originals)
+        return false;
+    const struct field *f = &n->fields[n->assigned - 1];
+    return f->start && f->value.kind != VALUE_NODE;
+}
+
 int tm_json_write_row(struct buf *out, const struct node *n, uint32_t max_depth, err *e)
 {
     struct json_writer w;
     writer_init(&w, out, json_max_depth(max_depth), e);
+    if (is_around(n))
+        return write_around(&w, n);
     return finish(&w, begin_node(&w, n));
 }
 

@@ -129,10 +129,16 @@ int tm_node_text(struct node *n, uint32_t i, struct slice *out, err *e)
 }
 
 /* From here up to the record; whoever is marked has marked all above. */
-static void mark_changed(struct node *n)
+static void mark_changed(struct node *n, uint32_t assigned)
 {
-    for (; n && !n->changed; n = n->parent)
+    n->assigned = assigned;
+    if (n->changed)
+        return;
+    n->changed = true;
+    for (n = n->parent; n; n = n->parent) {
         n->changed = true;
+        n->assigned = 0;
+    }
 }
 
 static void put(struct node *n, struct field *f, struct value v)
@@ -141,7 +147,6 @@ static void put(struct node *n, struct field *f, struct value v)
     f->value = v;
     if (v.kind == VALUE_NODE)
         v.node->parent = n;
-    mark_changed(n);
 }
 
 void tm_node_set(struct node *n, uint32_t i, struct value v)
@@ -150,8 +155,10 @@ void tm_node_set(struct node *n, uint32_t i, struct value v)
     struct field *f = &n->fields[i];
     if (f->value.kind == VALUE_NONE)
         n->live++;
-    f->source = (struct slice){NULL, 0};
+    f->source.p = NULL;
     put(n, f, v);
+    bool alone = n->assigned == ASSIGNED_NONE || n->assigned == i + 1;
+    mark_changed(n, alone ? i + 1 : 0);
 }
 
 int tm_node_add(struct node *n, struct slice key, struct value v)
@@ -162,6 +169,7 @@ int tm_node_add(struct node *n, struct slice key, struct value v)
     f->key = key;
     n->reshaped |= n->kind == NODE_OBJECT;
     put(n, f, v);
+    mark_changed(n, 0);
     return TIDEMILL_OK;
 }
 
@@ -182,5 +190,5 @@ void tm_node_delete(struct node *n, uint32_t i)
         if (n->originals > n->count)
             n->originals = n->count;
     }
-    mark_changed(n);
+    mark_changed(n, 0);
 }

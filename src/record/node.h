@@ -38,7 +38,7 @@ struct field {
     const char *start;   /* JSON: where the field begins in the node's source, at the key's quote or
                             the element; NULL for CSV and for a field that was added */
     struct slice source; /* the value's own bytes in the source, a CSV cell's quotes included;
-                            p is NULL once it was assigned or when it was added */
+                            p is NULL once it was assigned (n stays) or when it was added */
     struct value value;  /* JSON or CELL or TEXT as read; NODE once opened, TEXT once a JSON string
                             with escapes was decoded (source stays); VALUE_NONE: deleted */
 };
@@ -59,6 +59,8 @@ struct columns {
     const uint8_t *skipped;    /* `cells` flags: left out; NULL: none is */
 };
 
+#define ASSIGNED_NONE UINT32_MAX
+
 struct node {
     enum node_kind kind;
     bool changed; /* something in here or below was assigned, added or deleted */
@@ -68,6 +70,8 @@ struct node {
     uint32_t cap;
     uint32_t live;      /* fields that are not deleted; == count for arrays, which have no holes */
     uint32_t originals; /* fields 0 .. originals-1 came from the source, in its order */
+    uint32_t assigned;  /* i + 1: field i, and nothing else, is not what the source says; or
+                           ASSIGNED_NONE; or 0: nobody knows */
     struct field *fields;
     struct node *parent; /* whom to tell of changes; NULL for a record */
     struct arena *arena;

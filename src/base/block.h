@@ -1,0 +1,29 @@
+/*
+ * Blocks of 64 bytes, and where in them given bytes stand, as bits: what flows in is a block, what
+ * flows out is a word of 64 bits for each byte that is looked for. There is a way for each kind of
+ * processor, and one for all; which one is best is seen at run time.
+ */
+#ifndef TM_BASE_BLOCK_H
+#define TM_BASE_BLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BLOCK 64
+
+/* Bit i of bits[k]: byte i of the block at p is wanted[k]; `n` of them. */
+typedef void block_scan(const char *p, const char *wanted, unsigned n, uint64_t *bits);
+
+/* The best way that this processor has; with TM_PORTABLE the one for all. */
+block_scan *tm_block_scan(void);
+
+/* All ways that this processor has, from the slowest to the best: NULL behind the last. For tests. */
+block_scan *tm_block_scan_at(unsigned i);
+
+/* The bits below the first one that is set in `stop`. */
+static inline uint64_t block_before(uint64_t bits, uint64_t stop)
+{
+    return stop ? bits & ((stop & -stop) - 1) : bits;
+}
+
+#endif
