@@ -120,36 +120,41 @@ static bool take_apart(struct slice s, bool exponents, struct decimal *d)
     return p == end;
 }
 
+/* The digits from p on, behind those in *w; returns what is behind them. */
+static inline const char *take_run(const char *p, const char *end, uint64_t *w)
+{
+    uint64_t v = *w;
+    for (unsigned digit; p < end && (digit = (unsigned)(unsigned char)*p - '0') < 10; p++)
+        v = v * 10 + digit;
+    *w = v;
+    return p;
+}
+
 /*
  * The same for what most numbers are: no more digits than w has room for, no exponent. False for
  * everything else, right or wrong.
  */
 static inline bool take_short(struct slice s, struct decimal *d)
 {
-    const char *p = s.p, *end = s.p + s.n, *point = NULL;
-    uint64_t w = 0;
+    const char *p = s.p, *end = s.p + s.n;
     if (s.n == 0 || s.n > MANTISSA_DIGITS)
         return false;
-    bool negative = *p == '-';
-    p += negative;
-    if (end - p > 1 && p[0] == '0' && p[1] != '.')
-        return false;
-    for (const char *first = p; p < end; p++) {
-        if (is_digit(*p))
-            w = w * 10 + (uint64_t)(*p - '0');
-        else if (*p == '.' && !point && p > first)
-            point = p;
-        else
-            return false;
-    }
-    if (end[-1] == '-' || end[-1] == '.')
-        return false;
-    d->negative = negative;
-    d->integer = !point;
+    d->negative = *p == '-';
     d->cut = false;
-    d->w = w;
-    d->e10 = point ? point + 1 - end : 0;
-    return true;
+    d->w = 0;
+    d->e10 = 0;
+    p += d->negative;
+    const char *first = p;
+    p = take_run(p, end, &d->w);
+    if (p == first || (*first == '0' && p - first > 1))
+        return false;
+    d->integer = p == end;
+    if (d->integer)
+        return true;
+    if (*p++ != '.' || p == end)
+        return false;
+    d->e10 = p - end;
+    return take_run(p, end, &d->w) == end;
 }
 
 /* A double holds at most 767 significant digits; what follows counts only as "a bit more". */
@@ -383,16 +388,29 @@ static uint64_t without_zeros(uint64_t digits, int *exponent)
 }
 
 /*
- * What people write has few decimals: is the double what digits / 1000 reads as? Two different
+ * What people write has few decimals: is the double what thousands / 1000 reads as? Two different
  * decimals of up to 15 digits are never read as one double, so there is none shorter than this one
  * (without its zeros).
  */
-static inline bool has_few_decimals(double d, uint64_t *digits)
+static inline bool has_few_decimals(double d, uint64_t *thousands)
 {
     if (!(d < 1e12) || d < 1e-3)
         return false;
-    *digits = (uint64_t)(d * 1e3 + 0.5);
-    return (double)*digits / 1e3 == d;
+    *thousands = (uint64_t)(d * 1e3 + 0.5);
+    return (double)*thousands / 1e3 == d;
+}
+
+/* thousands / 1000 with one decimal at least. */
+static size_t print_few_decimals(char *out, uint64_t thousands)
+{
+    size_t n = print_digits(out, thousands / 1000);
+    unsigned rest = (unsigned)(thousands % 1000);
+    out[n++] = '.';
+    for (unsigned unit = 100; unit && (rest || unit == 100); unit /= 10) {
+        out[n++] = (char)('0' + rest / unit);
+        rest %= unit;
+    }
+    return n;
 }
 
 /*
@@ -446,10 +464,10 @@ size_t tm_number_print_float(char *out, double d)
     }
     double size = fabs(d);
     uint64_t digits;
+    if (has_few_decimals(size, &digits))
+        return sign + print_few_decimals(out, digits);
     if (size < 1e15 && size == (double)(uint64_t)size)
         return sign + print_decimal(out, (uint64_t)size, 0);
-    if (has_few_decimals(size, &digits))
-        return sign + print_decimal(out, digits, -3);
     digits = biased ? shortest(fraction | (uint64_t)1 << 52, biased - 1075,
                                fraction == 0 && biased > 1, &exponent)
                     : shortest(fraction, -1074, false, &exponent);

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct slice {
@@ -23,6 +24,22 @@ static inline struct slice slice_of(const char *text)
 static inline bool slice_eq(struct slice a, struct slice b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* The same, for names: most are shorter than the call of a function is worth. */
+static inline bool slice_eq_short(struct slice a, struct slice b)
+{
+    uint32_t x[2], y[2];
+    size_t n = a.n;
+    if (n != b.n || n > 8)
+        return slice_eq(a, b);
+    if (n < 4)
+        return n == 0 || (a.p[0] == b.p[0] && a.p[n / 2] == b.p[n / 2] && a.p[n - 1] == b.p[n - 1]);
+    memcpy(x, a.p, 4);
+    memcpy(y, b.p, 4);
+    memcpy(x + 1, a.p + n - 4, 4);
+    memcpy(y + 1, b.p + n - 4, 4);
+    return x[0] == y[0] && x[1] == y[1];
 }
 
 static inline bool slice_is(struct slice a, const char *text)

@@ -50,18 +50,10 @@ struct field *tm_node_append(struct node *n)
     return f;
 }
 
-static bool is_named(const struct field *f, struct slice key)
+uint32_t tm_node_find(const struct node *n, struct slice key)
 {
-    return f->key.n == key.n && f->value.kind != VALUE_NONE &&
-           (key.n == 0 || memcmp(f->key.p, key.p, key.n) == 0);
-}
-
-uint32_t tm_node_find(const struct node *n, struct slice key, uint32_t hint)
-{
-    if (hint < n->count && is_named(&n->fields[hint], key))
-        return hint;
     for (uint32_t i = 0; i < n->count; i++)
-        if (is_named(&n->fields[i], key))
+        if (node_has(n, i, key))
             return i;
     return UINT32_MAX;
 }

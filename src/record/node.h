@@ -97,11 +97,15 @@ struct node *tm_node_new(struct arena *arena, enum node_kind kind, uint32_t cap)
  */
 struct field *tm_node_append(struct node *n);
 
-/*
- * Index of the live field named `key`, or UINT32_MAX. `hint` is tried first: an index that such a
- * record had it at before (any number will do).
- */
-uint32_t tm_node_find(const struct node *n, struct slice key, uint32_t hint);
+/* Index of the live field named `key`, or UINT32_MAX. */
+uint32_t tm_node_find(const struct node *n, struct slice key);
+
+/* Is the live field `i` (any number) named `key`? */
+static inline bool node_has(const struct node *n, uint32_t i, struct slice key)
+{
+    return i < n->count && n->fields[i].value.kind != VALUE_NONE &&
+           slice_eq_short(n->fields[i].key, key);
+}
 
 /*
  * What field `i` (< count) holds, decoded: NONE, NULL, FALSE, TRUE, INT, FLOAT, TEXT, NUMBER or

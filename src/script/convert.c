@@ -341,13 +341,6 @@ static void lj_userdata_to_value(lua_State *L, int index, const struct target *t
         lj_refuse(L, path, "is a userdata, which a record cannot hold");
 }
 
-static struct value number_value(lua_State *L, int index)
-{
-    if (lua_isinteger(L, index))
-        return (struct value){.kind = VALUE_INT, .i = lua_tointeger(L, index)};
-    return (struct value){.kind = VALUE_FLOAT, .d = lua_tonumber(L, index)};
-}
-
 static _Noreturn void lj_refuse_type(lua_State *L, int index, const struct path *path)
 {
     if (lua_isnil(L, index))
@@ -361,7 +354,7 @@ void tm_lj_to_value(lua_State *L, int index, const struct target *t, const struc
 {
     switch (lua_type(L, index)) {
     case LUA_TNUMBER:
-        *out = number_value(L, index);
+        *out = lj_number(L, index);
         break;
     case LUA_TSTRING:
         *out = (struct value){.kind = VALUE_TEXT,

@@ -48,6 +48,14 @@ struct shape {
 /* An error that names the path when it is neither array nor object. */
 struct shape tm_lj_shape(lua_State *L, int index, const struct path *path);
 
+/* The number at `index`. */
+static inline struct value lj_number(lua_State *L, int index)
+{
+    if (lua_isinteger(L, index))
+        return (struct value){.kind = VALUE_INT, .i = lua_tointeger(L, index)};
+    return (struct value){.kind = VALUE_FLOAT, .d = lua_tonumber(L, index)};
+}
+
 /* Push a value that a node gave (tm_node_get), containers as plain tables, deeply. */
 void tm_lj_push_plain(lua_State *L, const struct value *v);
 /* The same for a scalar; false and nothing pushed for a container. */

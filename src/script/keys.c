@@ -15,12 +15,6 @@ void tm_lj_open_keys(lua_State *L, struct script *s)
     s->ref.keys = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-static struct key *slot_of(struct script *s, const void *string)
-{
-    uintptr_t at = (uintptr_t)string;
-    return &s->keys[(at >> 4 ^ at >> 12) % KEYS];
-}
-
 /* Two names that want one slot: the one in it goes when it was not used since the other came. */
 static bool is_due(struct key *k)
 {
@@ -41,14 +35,9 @@ static void lj_keep(lua_State *L, int index, struct key *slot, const struct key 
     lua_pop(L, 1);
 }
 
-struct key *tm_lj_key(lua_State *L, int index, struct key *spare)
+struct key *tm_lj_new_key(lua_State *L, int index, struct key *slot, struct key *spare)
 {
     const void *string = lua_topointer(L, index);
-    struct key *slot = slot_of(script_of(L), string);
-    if (string && slot->string == string) {
-        slot->used = true;
-        return slot;
-    }
     if (lua_type(L, index) != LUA_TSTRING)
         return NULL;
     *spare = (struct key){.string = string, .text = lua_slice(L, index), .hint = slot->hint};
@@ -58,9 +47,9 @@ struct key *tm_lj_key(lua_State *L, int index, struct key *spare)
     return slot;
 }
 
-uint32_t tm_key_find(struct key *k, const struct node *n)
+uint32_t tm_key_search(struct key *k, const struct node *n)
 {
-    uint32_t i = tm_node_find(n, k->text, k->hint);
+    uint32_t i = tm_node_find(n, k->text);
     if (i != UINT32_MAX)
         k->hint = i;
     return i;

@@ -60,7 +60,7 @@ static void lj_add_pair(lua_State *L, struct node *node, const struct target *t,
         tm_lj_fail(L, "the name in pair %I of a record is a %s, not a string", i,
                    luaL_typename(L, pair + 1));
     struct slice name = lua_slice(L, pair + 1);
-    if (tm_node_find(node, name, UINT32_MAX) != UINT32_MAX)
+    if (tm_node_find(node, name) != UINT32_MAX)
         tm_lj_fail(L, "the name '%s' is twice in a record", name.p);
     if (!lua_isnil(L, pair + 2)) {
         struct path path = {.key = name, .depth = 1};

@@ -146,13 +146,29 @@ void tm_lj_load(lua_State *L, struct script *s);
 
 /* keys.c */
 void tm_lj_open_keys(lua_State *L, struct script *s);
+struct key *tm_lj_new_key(lua_State *L, int index, struct key *slot, struct key *spare);
+uint32_t tm_key_search(struct key *k, const struct node *n);
+
 /*
  * The string at `index` as a key, NULL when there is none. It is `spare` or lives until the next
  * call of this; its text lives as long as the string.
  */
-struct key *tm_lj_key(lua_State *L, int index, struct key *spare);
+static inline struct key *lj_key(lua_State *L, int index, struct key *spare)
+{
+    const void *string = lua_topointer(L, index);
+    uintptr_t at = (uintptr_t)string;
+    struct key *slot = &script_of(L)->keys[(at >> 4 ^ at >> 12) % KEYS];
+    if (!string || slot->string != string)
+        return tm_lj_new_key(L, index, slot, spare);
+    slot->used = true;
+    return slot;
+}
+
 /* The field that it means, or UINT32_MAX. */
-uint32_t tm_key_find(struct key *k, const struct node *n);
+static inline uint32_t key_find(struct key *k, const struct node *n)
+{
+    return node_has(n, k->hint, k->text) ? k->hint : tm_key_search(k, n);
+}
 
 /* lint.c: what looks wrong in a script that compiles, as warnings to the host. */
 void tm_script_lint(const struct script_config *c, const struct script_host *host);

@@ -149,10 +149,10 @@ uint32_t tm_lj_view_find(lua_State *L, struct view *v, int key)
         lua_Integer i = lua_type(L, key) == LUA_TNUMBER ? lua_tointegerx(L, key, &whole) : 0;
         return whole && i >= 1 && i <= n->count ? (uint32_t)(i - 1) : UINT32_MAX;
     }
-    if ((name = tm_lj_key(L, key, &spare)))
-        return tm_key_find(name, n);
+    if ((name = lj_key(L, key, &spare)))
+        return key_find(name, n);
     if (lua_type(L, key) == LUA_TNUMBER)
-        return tm_node_find(n, lj_positional_name(L, n, key, text), UINT32_MAX);
+        return tm_node_find(n, lj_positional_name(L, n, key, text));
     return UINT32_MAX;
 }
 
@@ -240,13 +240,16 @@ static uint32_t depth_of(const struct node *n)
 }
 
 /* What is at stack index 3, to be assigned in `v` under the key that `path` holds. */
-static struct value lj_new_value(lua_State *L, const struct view *v, int type, struct path *path)
+static inline struct value lj_new_value(lua_State *L, const struct view *v, int type,
+                                        struct path path)
 {
     struct target t = {v->node->arena, v->now};
     struct value value;
+    if (type == LUA_TNUMBER)
+        return lj_number(L, 3);
     if (type == LUA_TTABLE || type == LUA_TUSERDATA)
-        path->depth = depth_of(v->node) + 1;
-    tm_lj_to_value(L, 3, &t, path, &value);
+        path.depth = depth_of(v->node) + 1;
+    tm_lj_to_value(L, 3, &t, &path, &value);
     return value;
 }
 
@@ -265,21 +268,20 @@ static void lj_set_field(lua_State *L, const struct view *v, struct key *name)
     struct key own;
     uint32_t i;
     if (type <= LUA_TNIL) {
-        i = tm_key_find(name, n);
+        i = key_find(name, n);
         if (i != UINT32_MAX)
             tm_node_delete(n, i);
         return;
     }
-    if (type == LUA_TUSERDATA && same_node(L, n, tm_key_find(name, n)))
+    if (type == LUA_TUSERDATA && same_node(L, n, key_find(name, n)))
         return;
     if (type == LUA_TTABLE) {
         /* Converting one may run finalizers, and they may do anything. */
         own = *name;
         name = &own;
     }
-    struct path path = {.key = name->text};
-    struct value value = lj_new_value(L, v, type, &path);
-    i = tm_key_find(name, n);
+    struct value value = lj_new_value(L, v, type, (struct path){.key = name->text});
+    i = key_find(name, n);
     if (i != UINT32_MAX) {
         tm_node_set(n, i, value);
         return;
@@ -320,8 +322,7 @@ static void lj_set_element(lua_State *L, const struct view *v)
     if (type == LUA_TUSERDATA && key >= 1 && key <= n->count &&
         same_node(L, n, (uint32_t)(key - 1)))
         return;
-    struct path path = {.index = key};
-    struct value value = lj_new_value(L, v, type, &path);
+    struct value value = lj_new_value(L, v, type, (struct path){.index = key});
     if (key < 1 || key > (lua_Integer)n->count + 1)
         tm_lj_fail(L, "[%I] would leave a hole in an array of %I: the next is [%I]", key,
                    (lua_Integer)n->count, (lua_Integer)n->count + 1);
@@ -338,7 +339,7 @@ static int lj_newindex(lua_State *L)
     const struct view *v = tm_lj_view_check(L, 1);
     if (v->node->kind == NODE_ARRAY) {
         lj_set_element(L, v);
-    } else if ((name = tm_lj_key(L, 2, &spare))) {
+    } else if ((name = lj_key(L, 2, &spare))) {
         lj_set_field(L, v, name);
     } else if (lua_type(L, 2) == LUA_TNUMBER) {
         spare = (struct key){.text = lj_positional_name(L, v->node, 2, text), .hint = UINT32_MAX};

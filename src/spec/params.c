@@ -196,7 +196,7 @@ static int put(struct arena *a, struct node *n, struct slice name, struct slice 
     struct value v = {.kind = VALUE_JSON, .text = json};
     struct slice part = next_part(&name);
     for (; name.n; part = next_part(&name)) {
-        uint32_t i = tm_node_find(n, part, 0);
+        uint32_t i = tm_node_find(n, part);
         int status = TIDEMILL_E_MEMORY;
         n = i == UINT32_MAX ? add_object(a, n, part) : inner_object(n, i, &status);
         if (!n && status == TIDEMILL_OK)
@@ -204,7 +204,7 @@ static int put(struct arena *a, struct node *n, struct slice name, struct slice 
         if (!n)
             return tm_err_memory(e, "");
     }
-    uint32_t i = tm_node_find(n, part, 0);
+    uint32_t i = tm_node_find(n, part);
     if (i != UINT32_MAX)
         tm_node_set(n, i, v);
     else if (tm_node_add(n, part, v) != TIDEMILL_OK)
@@ -260,7 +260,7 @@ bool tm_params_get(const char *params, struct slice name, struct buf *out)
     struct node *n = name_fits(name) ? read_object(&scratch, slice_of(params), &status, NULL)
                                      : NULL;
     while (n && !found) {
-        uint32_t i = tm_node_find(n, next_part(&name), 0);
+        uint32_t i = tm_node_find(n, next_part(&name));
         found = i != UINT32_MAX && name.n == 0;
         if (found)
             buf_slice(out, n->fields[i].source);

@@ -37,7 +37,7 @@ static void edit(struct node *n, const struct plan *plan)
         else if (plan->set >> i & 1)
             tm_node_set(n, i, values[plan->value & 3]);
     }
-    if (plan->add & 1 && tm_node_find(n, SLICE("added"), 0) == UINT32_MAX)
+    if (plan->add & 1 && tm_node_find(n, SLICE("added")) == UINT32_MAX)
         CHECK(tm_node_add(n, SLICE("added"), values[plan->value >> 2 & 3]) == TIDEMILL_OK);
 }
 

@@ -390,7 +390,7 @@ static uint32_t find(const struct node *n, const char *key)
 {
     if (n->kind == NODE_ARRAY)
         return (uint32_t)strtoul(key, NULL, 10);
-    return tm_node_find(n, slice_of(key), 0);
+    return tm_node_find(n, slice_of(key));
 }
 
 /*

@@ -71,21 +71,41 @@ static void fields_are_found(void **state)
     }
     assert_int_equal(tm_node_add(n, SLICE(""), int_value(100)), TIDEMILL_OK);
     for (uint32_t i = 0; i < 100; i++) {
-        assert_int_equal(tm_node_find(n, slice_of(names[i]), 0), i);
-        assert_int_equal(tm_node_find(n, slice_of(names[i]), i), i);
-        assert_int_equal(tm_node_find(n, slice_of(names[i]), 4711), i);
-        assert_int_equal(tm_node_find(n, slice_of(names[i]), UINT32_MAX), i);
+        assert_int_equal(tm_node_find(n, slice_of(names[i])), i);
+        for (uint32_t j = 0; j < 101; j++)
+            assert_int_equal(node_has(n, j, slice_of(names[i])), i == j);
+        assert_false(node_has(n, 4711, slice_of(names[i])));
+        assert_false(node_has(n, UINT32_MAX, slice_of(names[i])));
     }
-    assert_int_equal(tm_node_find(n, SLICE(""), 3), 100);
-    assert_int_equal(tm_node_find(n, (struct slice){NULL, 0}, 100), 100);
-    assert_int_equal(tm_node_find(n, SLICE("f"), 0), UINT32_MAX);
-    assert_int_equal(tm_node_find(n, SLICE("f1000"), 0), UINT32_MAX);
+    assert_int_equal(tm_node_find(n, SLICE("")), 100);
+    assert_int_equal(tm_node_find(n, (struct slice){NULL, 0}), 100);
+    assert_int_equal(tm_node_find(n, SLICE("f")), UINT32_MAX);
+    assert_int_equal(tm_node_find(n, SLICE("f1000")), UINT32_MAX);
     assert_int_equal(n->live, 101);
     tm_node_delete(n, 7);
     tm_node_delete(n, 7);
-    assert_int_equal(tm_node_find(n, SLICE("f7"), 7), UINT32_MAX);
+    assert_int_equal(tm_node_find(n, SLICE("f7")), UINT32_MAX);
+    assert_false(node_has(n, 7, SLICE("f7")));
     assert_int_equal(n->live, 100);
     assert_int_equal(n->count, 101);
+}
+
+/* Names of all lengths around those that are compared in pieces: every byte counts. */
+static void names_are_compared(void **state)
+{
+    (void)state;
+    char a[12] = "abcdefghijk", b[12];
+    for (size_t n = 0; n <= 11; n++) {
+        memcpy(b, a, sizeof b);
+        assert_true(slice_eq_short((struct slice){a, n}, (struct slice){b, n}));
+        assert_false(slice_eq_short((struct slice){a, n}, (struct slice){b, n + 1}));
+        for (size_t i = 0; i < n; i++) {
+            b[i] ^= 1;
+            assert_false(slice_eq_short((struct slice){a, n}, (struct slice){b, n}));
+            b[i] ^= 1;
+        }
+    }
+    assert_true(slice_eq_short((struct slice){NULL, 0}, SLICE("")));
 }
 
 static void changes_are_told_upwards(void **state)
@@ -296,7 +316,7 @@ static void csv_copies_outlive(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fields_are_found),
+        cmocka_unit_test(fields_are_found), cmocka_unit_test(names_are_compared),
         cmocka_unit_test(changes_are_told_upwards),
         cmocka_unit_test(arrays_have_no_holes),
         cmocka_unit_test(texts),
