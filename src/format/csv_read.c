@@ -19,7 +19,8 @@
 struct ahead {
     const char *next, *limit; /* the next record, and the chunk's end; NULL between chunks */
     const char *block, *rest; /* the block at hand, and what was not looked at yet */
-    uint64_t feeds, ends, marks; /* LF; LF and delimiters; quotes or backslashes: not before `next` */
+    uint64_t feeds, ends,
+        marks; /* LF; LF and delimiters; quotes or backslashes: not before `next` */
 };
 
 struct reader {

@@ -79,8 +79,8 @@ static enum parse_verdict fail(int status, size_t where, err *e)
     return PARSE_FAILED;
 }
 
-static enum parse_verdict parse(struct reader *r, struct arena *arena, const char *p, size_t n,
-                                struct parsed *out, err *e)
+static enum parse_verdict parse_line(struct reader *r, struct arena *arena, const char *p, size_t n,
+                                     struct parsed *out, err *e)
 {
     size_t where = SIZE_MAX;
     const char *feed = memchr(p, '\n', n);
@@ -95,6 +95,28 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
         return fail(status, where, e);
     out->record->line_end = (struct slice){line.p + line.n, out->length - line.n};
     out->record->origin = r;
+    return PARSE_RECORD;
+}
+
+/* The bytes of the line end at p; 0: there is something else. */
+static size_t line_end_at(const char *p, const char *end)
+{
+    if (p < end && *p == '\n')
+        return 1;
+    return end - p > 1 && p[0] == '\r' && p[1] == '\n' ? 2 : 0;
+}
+
+static enum parse_verdict parse(struct reader *r, struct arena *arena, const char *p, size_t n,
+                                struct parsed *out, err *e)
+{
+    const char *behind;
+    struct node *record = tm_json_read_like(r->json, arena, p, p + n, &behind);
+    size_t line_end = record ? line_end_at(behind, p + n) : 0;
+    if (!line_end)
+        return parse_line(r, arena, p, n, out, e);
+    record->line_end = (struct slice){behind, line_end};
+    record->origin = r;
+    *out = (struct parsed){record, record->source.n + line_end, 1};
     return PARSE_RECORD;
 }
 
@@ -116,13 +138,25 @@ static void verbatim(struct writer *w, const struct reader *origin)
     w->origin = origin;
 }
 
+/* A record that came as a line is one still, if no more than a scalar was put into it. */
+static bool is_line(const struct writer *w, const struct node *record)
+{
+    if (record->origin != w->origin || record->assigned == 0)
+        return false;
+    if (record->assigned == ASSIGNED_NONE)
+        return true;
+    enum value_kind kind = record->fields[record->assigned - 1].value.kind;
+    return kind != VALUE_JSON && kind != VALUE_NODE;
+}
+
 static int write(struct writer *w, struct buf *out, const struct node *record, err *e)
 {
     size_t begin = out->n;
     int status = tm_json_write_row(out, record, w->max_depth, e);
     if (status != TIDEMILL_OK)
         return status;
-    tm_json_one_line(out, begin);
+    if (!is_line(w, record))
+        tm_json_one_line(out, begin);
     bool own_end = record->line_end.n && record->origin == w->origin;
     buf_slice(out, own_end ? record->line_end : SLICE("\n"));
     return out->failed ? tm_err_memory(e, "a result") : TIDEMILL_OK;

@@ -40,6 +40,14 @@ int tm_json_read(struct json_reader *r, struct arena *arena, struct slice text, 
                  size_t *where, err *e);
 
 /*
+ * The object at p, if a glance shows that it is valid and has the very keys of the record before, with
+ * neither white space nor nested values, and ends before `end`; *behind is what follows it. NULL:
+ * tm_json_read() has to look at it.
+ */
+struct node *tm_json_read_like(struct json_reader *r, struct arena *arena, const char *p,
+                               const char *end, const char **behind);
+
+/*
  * The object that `text` begins with, behind which anything may stand; *length is what it takes. For
  * those who know where it ends when it is not valid: *out is set on success alone, and nothing is
  * said on failure.

@@ -18,6 +18,7 @@ struct known_key {
     struct slice key;
     char spelt[JSON_STRIDE]; /* with its quotes and colon */
     uint32_t n;              /* bytes of that; 0: it has no room there */
+    uint32_t mask;           /* as many bits */
 };
 
 static inline struct known_key json_known_key(struct slice key)
@@ -29,6 +30,7 @@ static inline struct known_key json_known_key(struct slice key)
         memcpy(k.spelt + 1, key.p, key.n);
         k.spelt[k.n - 2] = '"';
         k.spelt[k.n - 1] = ':';
+        k.mask = (1u << k.n) - 1;
     }
     return k;
 }
@@ -40,8 +42,7 @@ static inline bool json_begins_with(const char *p, const struct known_key *k)
     __m128i text = _mm_loadu_si128((const __m128i *)(const void *)p);
     __m128i key = _mm_loadu_si128((const __m128i *)(const void *)k->spelt);
     unsigned same = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(text, key));
-    unsigned wanted = (1u << k->n) - 1;
-    return k->n && (same & wanted) == wanted;
+    return k->n && (same & k->mask) == k->mask;
 #else
     return k->n && memcmp(p, k->spelt, k->n) == 0;
 #endif
@@ -103,23 +104,16 @@ static inline const char *json_quick_scalar(const char *p, const char *end)
 {
     if (end - p <= JSON_STRIDE)
         return NULL;
-    switch (*p) {
-    case '"':
+    if (*p == '"')
         p = json_quick_string(p, end);
-        break;
-    case 't':
-        p = memcmp(p, "true", 4) == 0 ? p + 4 : NULL;
-        break;
-    case 'f':
-        p = memcmp(p, "false", 5) == 0 ? p + 5 : NULL;
-        break;
-    case 'n':
-        p = memcmp(p, "null", 4) == 0 ? p + 4 : NULL;
-        break;
-    default:
+    else if (*p <= '9')
         p = json_quick_number(p, end);
-        break;
-    }
+    else if (*p == 't')
+        p = memcmp(p, "true", 4) == 0 ? p + 4 : NULL;
+    else if (*p == 'f')
+        p = memcmp(p, "false", 5) == 0 ? p + 5 : NULL;
+    else
+        p = memcmp(p, "null", 4) == 0 ? p + 4 : NULL;
     return p && p < end && (*p == ',' || *p == '}' || json_is_space(*p)) ? p : NULL;
 }
 

@@ -25,7 +25,9 @@ struct json_reader {
     uint32_t known_n, known_cap;
     struct buf known_bytes;
     uint32_t expected; /* fields of the record before */
-    bool of_records;   /* messages may hint at options */
+    uint32_t unlike,
+        pass;        /* records for tm_json_read_like() to pass over, and when it fails again */
+    bool of_records; /* messages may hint at options */
     enum duplicates duplicates;
     struct json_edits edits; /* of the record at hand, where duplicates are allowed */
     struct slice wrap;
@@ -423,33 +425,46 @@ static const char *check_keys(struct json_scan *s, const struct node *n, const s
     return p;
 }
 
-/* Fields that are as expected, from p on, as many as there are; behind the last one, or p. */
-static const char *read_expected(struct json_scan *s, struct node *n, struct shape *shape,
-                                 const char *p)
+/*
+ * Fields that are as expected, the first of them `k`, from p on, into `f`; returns how many there are,
+ * `most` at the most, and *behind is what is behind the last one.
+ */
+static inline uint32_t quick_fields(const struct known_key *k, struct field *f, uint32_t most,
+                                    const char *p, const char *end, const char **behind)
 {
-    const struct known_key *k = s->r->known + shape->next, *none = s->r->known + s->r->known_n;
-    struct field *f = n->fields + n->count, *full = n->fields + n->cap;
-    const char *behind = p, *end = s->end;
-    for (; k < none && f < full && end - p > JSON_STRIDE; k++, f++) {
+    const struct known_key *first = k, *none = k + most;
+    *behind = p;
+    while (k < none && end - p > JSON_STRIDE) {
         const char *value = p + k->n;
         const char *stop = json_begins_with(p, k) ? json_quick_scalar(value, end) : NULL;
         if (!stop)
             break;
+        struct slice text = {value, (size_t)(stop - value)};
         f->key = (struct slice){p + 1, k->key.n};
         f->start = p;
-        f->source = (struct slice){value, (size_t)(stop - value)};
+        f->source = text;
         f->value.kind = VALUE_JSON;
-        f->value.text = f->source;
-        behind = stop;
-        if (*stop != ',') {
-            k++;
-            f++;
-            break;
-        }
+        f->value.text = text;
+        k++;
+        f++;
+        *behind = stop;
         p = stop + 1;
+        if (*stop != ',')
+            break;
     }
-    shape->next = (uint32_t)(k - s->r->known);
-    n->count = n->live = (uint32_t)(f - n->fields);
+    return (uint32_t)(k - first);
+}
+
+static const char *read_expected(struct json_scan *s, struct node *n, struct shape *shape,
+                                 const char *p)
+{
+    const char *behind;
+    uint32_t known = s->r->known_n - shape->next, room = n->cap - n->count;
+    uint32_t more = quick_fields(s->r->known + shape->next, n->fields + n->count,
+                                 known < room ? known : room, p, s->end, &behind);
+    shape->next += more;
+    n->count += more;
+    n->live = n->count;
     return behind;
 }
 
@@ -602,6 +617,33 @@ int tm_json_read(struct json_reader *r, struct arena *arena, struct slice text, 
     if (n)
         *out = n;
     return s.status;
+}
+
+/* Where no records are alike, no more than one in so many is tried. */
+#define PASS_MAX 31
+
+struct node *tm_json_read_like(struct json_reader *r, struct arena *arena, const char *p,
+                               const char *end, const char **behind)
+{
+    const char *close = p;
+    if (r->unlike) {
+        r->unlike--;
+        return NULL;
+    }
+    r->unlike = r->pass;
+    r->pass = r->pass < PASS_MAX ? 2 * r->pass + 1 : PASS_MAX;
+    if (!r->known_n || p == end || *p != '{')
+        return NULL;
+    struct node *n = tm_node_new(arena, NODE_OBJECT, r->known_n + SPARE_FIELDS);
+    if (!n || quick_fields(r->known, n->fields, r->known_n, p + 1, end, &close) != r->known_n ||
+        *close != '}')
+        return NULL;
+    r->unlike = r->pass = 0;
+    n->count = n->live = n->originals = r->known_n;
+    n->assigned = ASSIGNED_NONE;
+    n->source = (struct slice){p, (size_t)(close + 1 - p)};
+    *behind = close + 1;
+    return n;
 }
 
 int tm_json_read_first(struct json_reader *r, struct arena *arena, struct slice text,

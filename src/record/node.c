@@ -13,12 +13,13 @@
 struct node *tm_node_new(struct arena *arena, enum node_kind kind, uint32_t cap)
 {
     size_t size;
-    struct node *n = arena_alloc(arena, sizeof *n);
-    if (!n || __builtin_mul_overflow(cap, sizeof *n->fields, &size))
+    if (__builtin_mul_overflow(cap, sizeof(struct field), &size) ||
+        __builtin_add_overflow(size, sizeof(struct node), &size))
         return NULL;
-    *n = (struct node){.kind = kind, .cap = cap, .arena = arena};
-    if (cap && !(n->fields = arena_alloc(arena, size)))
-        return NULL;
+    struct node *n = arena_alloc(arena, size);
+    if (n)
+        *n = (struct node){
+            .kind = kind, .cap = cap, .arena = arena, .fields = (struct field *)(n + 1)};
     return n;
 }
 

@@ -316,7 +316,8 @@ static void csv_copies_outlive(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fields_are_found), cmocka_unit_test(names_are_compared),
+        cmocka_unit_test(fields_are_found),
+        cmocka_unit_test(names_are_compared),
         cmocka_unit_test(changes_are_told_upwards),
         cmocka_unit_test(arrays_have_no_holes),
         cmocka_unit_test(texts),
