@@ -167,7 +167,7 @@ test)
     ;;
 bench)
     install_packages bench
-    build release ON tidemill_command tidemill_worker make_data
+    build release ON tidemill_command tidemill_worker make_data bench_echo
     install_duckdb
     shift
     tests/bench/run "$@"

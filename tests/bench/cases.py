@@ -2,9 +2,9 @@
 
   name      of the case
   form      of its input, as make_data names it; what follows its last point is the file's extension
-  records   None: as many as are asked for; else a number, or the part of them that is used
+  records   None: as many as are asked for; a float: so many times as many; else a number
   tidemill  arguments; -w, -q and the input follow
-  peers     shell commands by name. {input} is the file, {python} and {peers} where those are; programs
+  peers     shell commands by name. {input} is the file, {python}, {peers} and {echo} where those are; programs
             that are not installed are left out
   agree     how outputs are compared with tidemill's, as ../diff/agree.py says; a pair (command, way)
             in peers has a way of its own, and None is not compared
@@ -22,6 +22,8 @@ class Case(NamedTuple):
 
 
 FLOOR = ("cat {input} | cat", None)
+# The same chunks through two processes that do nothing.
+ECHO = ("{echo} {input}", None)
 LUA = "lua5.4 {peers}/jsonl.lua"
 LUAJIT = "luajit {peers}/jsonl.lua"
 POOL = "{python} {peers}/pool.py"
@@ -30,7 +32,6 @@ COUNT_MLR = "n = 0; for (k, v in $*) { if (v != \"\") { n += 1 } } $n = n"
 # Some 20 microseconds a record.
 HEAVY = "local s = 0 for i = 1, 2500 do s = s + i % 7 end r.s = s"
 COLUMNS = '["id","name","x","y","city","flag","score","note"]'
-
 
 
 def duckdb(select, read, form):
@@ -56,6 +57,7 @@ CASES = [
         **lua("r.x = r.x * 2"),
         "duckdb": duckdb(DOUBLE, JSONL, "json"),
         "python": POOL + " jsonl {input}",
+        "echo": ECHO,
         "cat": FLOOR,
     }, "json"),
     Case("double-csv", "csv", None, ["each", "r.x = r.x * 2"], {
@@ -64,6 +66,7 @@ CASES = [
         "gawk": "gawk -F, -v OFS=, -v CONVFMT=%.12g 'NR > 1 {{ $3 = $3 * 2 }} 1' {input}",
         "duckdb": duckdb(DOUBLE, CSV, "csv"),
         "python": POOL + " csv {input}",
+        "echo": ECHO,
         "cat": FLOOR,
     }, "csv"),
     Case("double-tsv", "tsv", None, ["each", "r.x = r.x * 2"], {
@@ -136,6 +139,8 @@ CASES = [
         **lua("r.x = r.x * 2"),
         "lua5.4 -e ''": ("lua5.4 -e ''", None),
     }, "json"),
+    # Ten times as many records, for what they take of memory.
+    Case("long-jsonl", "jsonl", 10.0, ["each", "r.x = r.x * 2"], {"cat": FLOOR}, "json"),
     Case("heavy", "jsonl", 0.05, ["each", HEAVY], {
         **lua(HEAVY),
         # The same work as two programs side by side: what two CPUs of this machine have to give.

@@ -393,6 +393,80 @@ static void test_slices(void **state)
     tm_arena_release(&arena);
 }
 
+/* What is read at p: the cells with their places, or the message. */
+static void say_row(struct buf *out, struct reader *r, const char *p, size_t n,
+                    struct parsed *parsed)
+{
+    struct arena arena;
+    err why = {0};
+    tm_arena_init(&arena);
+    *parsed = (struct parsed){0};
+    enum parse_verdict verdict = csv->parse(r, &arena, p, n, parsed, &why);
+    tm_buf_printf(out, "%d %zu %s", (int)verdict, parsed->length, why.message);
+    const struct node *node = parsed->record;
+    for (uint32_t i = 0; node && i < node->count; i++) {
+        const struct field *f = &node->fields[i];
+        tm_buf_printf(out, "|%.*s=%zu+%zu %.*s", (int)f->key.n, f->key.p, (size_t)(f->source.p - p),
+                      f->source.n, (int)f->value.text.n, f->value.text.p);
+    }
+    if (node)
+        tm_buf_printf(out, " %zu+%zu", node->source.n, node->line_end.n);
+    tm_arena_release(&arena);
+}
+
+/*
+ * A reader remembers what it saw of the bytes behind a record. It must say what one without a past does,
+ * also when other chunks have come to stand in the same place.
+ */
+static void test_chunks(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "1,2,3\n",
+        "long enough to go over a block,and more,and more of it\n",
+        ",,\r\n",
+        "\"q\",\"a\"\"b\",\"c,\nd\"\n",
+        "#comment, of \"any kind\n",
+        "\n",
+        "1,2\n",
+        "1,2,3,4\n",
+        "a\"b,c,d\n",
+        "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl,x,y\n",
+    };
+    static const struct slice names[] = {{"a", 1}, {"b", 1}, {"c", 1}};
+    static const struct columns columns = {.n = 3, .names = names};
+    static const struct input_dialect d = {DIALECT, .comment = {"#", 1}};
+    static char chunk[2048];
+    struct reader *warm = csv->reader_new(&d, &columns);
+    struct buf one, other;
+    tm_buf_init(&one);
+    tm_buf_init(&other);
+    srand(7);
+    for (int round = 0; round < 3000; round++) {
+        size_t n = 0;
+        for (int i = rand() % 20; i >= 0; i--) {
+            const char *line = lines[rand() % (int)(sizeof lines / sizeof *lines)];
+            memcpy(chunk + n, line, strlen(line));
+            n += strlen(line);
+        }
+        for (size_t at = 0; at < n;) {
+            struct parsed parsed, again;
+            struct reader *fresh = csv->reader_new(&d, &columns);
+            buf_reset(&one);
+            buf_reset(&other);
+            say_row(&one, fresh, chunk + at, n - at, &parsed);
+            say_row(&other, warm, chunk + at, n - at, &again);
+            csv->reader_free(fresh);
+            if (!slice_eq(buf_view(&one), buf_view(&other)))
+                fail_msg("%.*s\nnot %.*s", (int)other.n, other.p, (int)one.n, one.p);
+            at += parsed.length;
+        }
+    }
+    csv->reader_free(warm);
+    tm_buf_release(&one);
+    tm_buf_release(&other);
+}
+
 static void test_types(void **state)
 {
     (void)state;
@@ -454,9 +528,10 @@ static void test_wide_header(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),  cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_lines), cmocka_unit_test(test_slices),
-        cmocka_unit_test(test_types), cmocka_unit_test(test_wide_header),
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_lines),       cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_chunks),      cmocka_unit_test(test_types),
+        cmocka_unit_test(test_wide_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,12 +177,76 @@ static void other_records(void **state)
     jsonl->writer_free(w);
 }
 
+/* What a reader says of the text's first line: verdict, length, place of its fields, message. */
+static void say(struct buf *out, struct reader *r, struct slice text)
+{
+    struct arena arena;
+    struct parsed parsed = {0};
+    err why = {0};
+    tm_arena_init(&arena);
+    enum parse_verdict verdict = jsonl->parse(r, &arena, text.p, text.n, &parsed, &why);
+    tm_buf_printf(out, "%d, %zu bytes, %s", (int)verdict, parsed.length, why.message);
+    const struct node *n = parsed.record;
+    if (n)
+        tm_buf_printf(out, " %u %u %u %zu+%zu %zu", n->count, n->live, n->originals,
+                      (size_t)(n->source.p - text.p), n->source.n, n->line_end.n);
+    for (uint32_t i = 0; n && i < n->count; i++) {
+        const struct field *f = &n->fields[i];
+        tm_buf_printf(out, " [%.*s: %zu %zu+%zu %d]", (int)f->key.n, f->key.p,
+                      (size_t)(f->start - text.p), (size_t)(f->source.p - text.p), f->source.n,
+                      (int)f->value.kind);
+    }
+    tm_arena_release(&arena);
+}
+
+/*
+ * A line that looks like the one before is read in a quicker way, which must say the same as the
+ * other one about whatever comes: each byte of a line changed to each that matters, and cut off.
+ */
+static void lines_alike(void **state)
+{
+    static const char usual[] =
+        "{\"id\":17,\"x\":-5.25,\"name\":\"a b\",\"ok\":true,\"no\":null}\n";
+    static const char bytes[] = "\"\\{}[],:.-+0123456789eEtrufalsn \t\r\n\x01\x80\xc3\xa4x";
+    struct reader *fresh, *warm = jsonl->reader_new(&dialect, NULL);
+    struct buf one, other;
+    (void)state;
+    tm_buf_init(&one);
+    tm_buf_init(&other);
+    for (size_t at = 0; at < sizeof usual - 1; at++) {
+        for (size_t b = 0; b < sizeof bytes; b++) {
+            char line[2 * sizeof usual];
+            memcpy(line, usual, sizeof usual);
+            memcpy(line + sizeof usual - 1, usual, sizeof usual);
+            line[at] = bytes[b];
+            /* The last one is '\0': the line ends there. */
+            struct slice text = {line, bytes[b] ? 2 * (sizeof usual - 1) : at};
+            if (text.n == 0)
+                continue;
+            say(&other, warm, slice_of(usual));
+            buf_reset(&one);
+            buf_reset(&other);
+            fresh = jsonl->reader_new(&dialect, NULL);
+            say(&one, fresh, text);
+            jsonl->reader_free(fresh);
+            say(&other, warm, text);
+            if (!slice_eq(buf_view(&one), buf_view(&other)))
+                fail_msg("byte %zu is 0x%02x: %.*s, not %.*s", at, (unsigned char)bytes[b],
+                         (int)other.n, other.p, (int)one.n, one.p);
+        }
+    }
+    jsonl->reader_free(warm);
+    tm_buf_release(&one);
+    tm_buf_release(&other);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(splits),
         cmocka_unit_test(converts),
         cmocka_unit_test(other_records),
+        cmocka_unit_test(lines_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,89 @@
+/*
+ * Looking for bytes in a block: all ways that this processor has say the same.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/block.h"
+
+static uint64_t expected(const char *p, char wanted)
+{
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < BLOCK; i++)
+        if (p[i] == wanted)
+            bits |= (uint64_t)1 << i;
+    return bits;
+}
+
+static void check(block_scan *scan, const char *p)
+{
+    static const char wanted[3] = {'\n', ',', '"'};
+    for (unsigned n = 0; n <= 3; n++) {
+        uint64_t bits[4] = {7, 7, 7, 7};
+        scan(p, wanted, n, bits);
+        for (unsigned k = 0; k < n; k++)
+            assert_true(bits[k] == expected(p, wanted[k]));
+        assert_true(bits[n] == 7);
+    }
+}
+
+/* Every byte at every place, at every alignment. */
+static void test_places(void **state)
+{
+    (void)state;
+    for (unsigned way = 0; tm_block_scan_at(way); way++)
+        for (unsigned shift = 0; shift < 32; shift++)
+            for (unsigned at = 0; at < BLOCK; at++) {
+                char bytes[BLOCK + 32] = {0};
+                bytes[shift + at] = ",\n\""[at % 3];
+                check(tm_block_scan_at(way), bytes + shift);
+            }
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    srand(1);
+    for (int round = 0; round < 20000; round++) {
+        char bytes[BLOCK];
+        for (unsigned i = 0; i < BLOCK; i++)
+            bytes[i] = round % 2 ? "\n,\"x"[rand() % 4] : (char)rand();
+        for (unsigned way = 0; tm_block_scan_at(way); way++)
+            check(tm_block_scan_at(way), bytes);
+    }
+}
+
+static void test_choice(void **state)
+{
+    (void)state;
+    unsigned n = 0;
+    while (tm_block_scan_at(n))
+        n++;
+    assert_true(n >= 1);
+    assert_true(tm_block_scan() == tm_block_scan_at(n - 1));
+}
+
+static void test_before(void **state)
+{
+    (void)state;
+    assert_true(block_before(0xff, 0) == 0xff);
+    assert_true(block_before(0xff, 0x10) == 0x0f);
+    assert_true(block_before(0xff, 0x90) == 0x0f);
+    assert_true(block_before(0xff, 1) == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_before),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
