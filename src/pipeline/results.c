@@ -298,7 +298,8 @@ int tm_results_commit(struct results *r, uint32_t kept, err *e)
     r->dropped += r->members_n - kept;
     if (!r->fixed)
         close_item(r);
-    put_log(r);
+    if (r->log.n || r->log.failed)
+        put_log(r);
     if (r->out.failed)
         return tm_err_memory(e, "a result");
     r->through += r->members_n;
