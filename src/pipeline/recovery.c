@@ -21,7 +21,7 @@
 #define SILENCE_NS   120000000
 /* Who is silent is looked at after the one, and ended after the other, if nothing can be going on. */
 #define LOOK_NS  1000000000
-#define STUCK_NS 10000000000
+#define STUCK_NS WORKER_STUCK_NS
 /* The system is asked for a process so often, at such a distance, before another gives its place. */
 #define REFUSED_MAX 20
 #define AGAIN_NS    100000000
@@ -57,18 +57,16 @@ static int died_starting(struct recovery *r, const struct worker_handle *w, int 
                       w->number, how);
 }
 
-/*
- * A worker died while it ended: every record is committed, so a signal (somebody's from outside)
- * spoils nothing; a teardown that exits with a failure is the script's own.
- */
+/* A worker died while it ended: that is told, though it may spoil nothing. */
 static int died_ending(const struct recovery *r, const struct worker_handle *w, int status,
                        const char *how, err *e)
 {
     char text[256];
     if (w->slow)
         return tm_watchdog_setup_text(r->pool->plan->spec, "teardown", e);
-    if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status))
-        return tm_err_set(e, TIDEMILL_E_SCRIPT, "teardown: worker %u %s", w->number, how);
+    int result = tm_pool_died_ending(w, status, how, e);
+    if (result != TIDEMILL_OK)
+        return result;
     snprintf(text, sizeof text, "worker %u %s in its teardown", w->number, how);
     tm_merger_message(r->merger, TIDEMILL_LOG_WARNING, slice_of(text));
     return TIDEMILL_OK;
@@ -244,7 +242,7 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
         return died_ending(r, w, wait_status, how, e);
     if (starting)
         status = died_starting(r, w, wait_status, garbage ? garbage : how, e);
-    else if (++r->futile > FUTILE_MAX)
+    else if (c && ++r->futile > FUTILE_MAX) /* who has nothing in hand can make no progress */
         status = tm_err_set(e, TIDEMILL_E_WORKER, "workers keep dying: the last one %s",
                             garbage ? garbage : how);
     if (status != TIDEMILL_OK || !c)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import subprocess
 import unittest
 
@@ -25,6 +26,7 @@ WAYS = {
     "segv": "os.execute('kill -SEGV $PPID')",
     "term": "os.execute('kill -TERM $PPID')",
     "garbage": "local f = io.open('/proc/self/fd/4', 'w') f:write(('no frame '):rep(1000)) f:close()",
+    "wrong answer": "local f = io.open('/proc/self/fd/4', 'w') f:write('\\8\\0\\0\\0\\12\\0\\0\\0', ('\\0'):rep(8)) f:close() while true do end",
     "broken result": "local f = io.open('/proc/self/fd/4', 'w') f:write('\\16\\0\\0\\0\\11\\0\\0\\0', ('\\255'):rep(500)) f:close()",
 }
 
@@ -151,7 +153,7 @@ class Deaths(unittest.TestCase):
 
     def test_setup(self):
         """A setup that dies ends the job, with one message."""
-        for way in ("exit", "exit well", "kill", "segv", "garbage"):
+        for way in ("exit", "exit well", "kill", "segv", "garbage", "wrong answer"):
             text = "return {setup = function() %s end, record = function(r) return r end}" % WAYS[way]
             for isolation in ("fork", "exec"):
                 seen, _ = result_of(text, "jsonl", isolation=isolation, workers=3)
@@ -168,6 +170,34 @@ class Deaths(unittest.TestCase):
         self.assertEqual(seen["exit"], 1)
         self.assertEqual(seen["messages"].count(b"\n"), 1, seen["messages"])
         os.unlink(marker)
+
+
+class Idle(unittest.TestCase):
+    WORKERS = 24  # more than may die in a row without progress
+
+    def test_all_at_once(self):
+        """They had nothing in hand, and so there was no progress to make."""
+        gate, stats = harness.path("gate"), harness.path("stats.json")
+        os.mkfifo(gate)
+        n = 3 * self.WORKERS  # each takes two at a time
+        text = "return function(r, ctx) if ctx.index <= %d then io.open('%s'):close() end return r end" % (n, gate)
+        command = harness.script(text, "-i", "jsonl", "--stats", stats, workers=self.WORKERS, chunk="1B")
+        with harness.started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            process.stdin.write(b'{"n":1}\n' * n)
+            process.stdin.flush()
+            harness.until(lambda: len(harness.offspring(process.pid)) == self.WORKERS, "all workers")
+            held = os.open(gate, os.O_WRONLY)
+            for _ in range(n):
+                process.stdout.readline()
+            os.close(held)
+            for pid in harness.freeze(process.pid):
+                harness.kill(pid)
+            harness.kill(process.pid, signal.SIGCONT)
+            harness.until(lambda: not harness.offspring(process.pid) or process.poll() is not None, "their burial")
+            output, messages = process.communicate(b'{"n":1}\n' * 9, timeout=harness.DEADLINE)
+        self.assertEqual((process.returncode, messages, output), (0, b"", b'{"n":1}\n' * 9))
+        self.assertEqual(json.loads(harness.read("stats.json"))["deaths"], self.WORKERS)
+        os.unlink(gate)
 
 
 def nameless(text):
