@@ -247,7 +247,13 @@ end
 
     def release(self):
         """Let who came go on."""
-        os.close(os.open(os.path.join(self.folder, "go"), os.O_WRONLY))
+
+        def opened():
+            with contextlib.suppress(OSError):  # it has yet to open its end
+                os.close(os.open(os.path.join(self.folder, "go"), os.O_WRONLY | os.O_NONBLOCK))
+                return True
+
+        until(opened, "who came to the meeting")
 
     def close(self):
         os.close(self.come)
