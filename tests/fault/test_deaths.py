@@ -214,34 +214,37 @@ class Murder(unittest.TestCase):
     TEXT = "return function(r, ctx) r.n = ctx.index for i = 1, 20 do tidemill.emit(r) end return nil end"
 
     def murder(self, isolation):
-        """Kill workers, any of them, as the output grows."""
+        """Kill workers, any of them, as the output grows; it does so until that was done often enough."""
         kills = self.KILLS // (10 if harness.SANITIZED else 1)
         rng = random.Random(11)
         line = b'{"n":0,"t":"%s"}\n' % (b"x" * 480)
-        total = kills * self.BETWEEN // (20 * len(line)) + 4000
-        wanted, seen = hashlib.sha256(), hashlib.sha256()
-        for i in range(1, total + 1):
-            wanted.update((b'{"n":%d' % i + line[6:]) * 20)
         command = harness.script(self.TEXT, "-i", "jsonl", "--stats", harness.path("stats.json"), workers=3,
                                  chunk="16KiB", isolation=isolation)
+        seen = hashlib.sha256()
         with harness.started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
-            feeder = Feeder(process.stdin, line, total)
+            feeder = Feeder(process.stdin, line * 1000)
             feeder.start()
             done = since = 0
             while part := process.stdout.read(1 << 16):
                 seen.update(part)
                 since += len(part)
-                workers = harness.children(process.pid) if since >= self.BETWEEN and done < kills else []
+                workers = harness.offspring(process.pid) if since >= self.BETWEEN and done < kills else []
                 if workers:
                     harness.kill(rng.choice(workers))
                     done, since = done + 1, 0
+                feeder.last = done == kills
             self.assertEqual(process.wait(harness.DEADLINE), 0)
-        self.assertEqual(done, kills)
+            feeder.join()
+        wanted, total = hashlib.sha256(), feeder.taken // len(line)
+        for i in range(1, total + 1):
+            wanted.update((b'{"n":%d' % i + line[6:]) * 20)
         counts = json.loads(harness.read("stats.json"))
         self.assertEqual((counts["read"], counts["failed"]), (total, 0))
         # One that was killed a second time before anybody noticed counts once.
         self.assertGreater(counts["deaths"], kills // 2)
         self.assertEqual(seen.digest(), wanted.digest())
+        if harness.LONG:
+            print("%d records, %s: %d kills as the output grew, %d deaths" % (total, isolation, kills, counts["deaths"]))
 
     def test_forked(self):
         self.murder("fork")
