@@ -24,7 +24,7 @@ static int take_answer(struct collector *c, struct worker_handle *w, const struc
     } else {
         status = tm_pool_answer(w, f, e);
         if (w->state == WORKER_READY)
-            c->recovery->start_deaths = 0;
+            tm_recovery_ready(c->recovery);
     }
     return status;
 }

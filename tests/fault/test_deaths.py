@@ -81,14 +81,14 @@ def result_of(text, source, target="jsonl", **options):
             "quarantine": harness.read("rejects.jsonl")}, deaths
 
 
+def setUpModule():
+    rows = [(i, "ü" * (i % 50)) for i in range(RECORDS)]
+    harness.write("in.jsonl", "".join('{"n":%d,"t":"%s"}\n' % row for row in rows))
+    harness.write("in.csv", "n,t\n" + "".join('%d,"%s\r\n"\n' % row for row in rows))
+
+
 class Deaths(unittest.TestCase):
     maxDiff = 2000
-
-    @classmethod
-    def setUpClass(cls):
-        rows = [(i, "ü" * (i % 50)) for i in range(RECORDS)]
-        harness.write("in.jsonl", "".join('{"n":%d,"t":"%s"}\n' % row for row in rows))
-        harness.write("in.csv", "n,t\n" + "".join('%d,"%s\r\n"\n' % row for row in rows))
 
     def die(self, way, deadly, source, target, **options):
         folder = harness.path("died")
@@ -170,6 +170,38 @@ class Deaths(unittest.TestCase):
         self.assertEqual(seen["exit"], 1)
         self.assertEqual(seen["messages"].count(b"\n"), 1, seen["messages"])
         os.unlink(marker)
+
+
+class Innocent(unittest.TestCase):
+    """Killed again and again by somebody from outside, with one record in hand, before it was done."""
+
+    KILLS, AT = 30, 50  # many more than condemn a record
+
+    def test_it_is_kept(self):
+        for isolation in ("fork", "exec"):
+            setup, record = harness.Meeting("setup-" + isolation), harness.Meeting("record-" + isolation)
+            text = setup.lua() + "local first = here\n" + record.lua() + (
+                "return {setup = function() first() end,"
+                " record = function(r, ctx) if ctx.index == %d then here() end return r end}" % self.AT)
+            stats = harness.path("stats.json")
+            with harness.started(harness.script(text, harness.path("in.jsonl"), "--stats", stats, workers=1, isolation=isolation),
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                # Killed in its setup, which the next one survives: that was somebody else's doing.
+                setup.open()
+                record.open()
+                harness.kill(setup.wait(process))
+                for _ in range(self.KILLS):
+                    pid = record.wait(process)
+                    record.open()
+                    harness.kill(pid)
+                record.wait(process)
+                record.release()
+                output, messages = process.communicate(timeout=harness.DEADLINE)
+            self.assertEqual((process.returncode, messages), (0, b""))
+            self.assertEqual(output, harness.read("in.jsonl"))
+            self.assertEqual(json.loads(harness.read("stats.json"))["deaths"], self.KILLS + 1)
+            setup.close()
+            record.close()
 
 
 class Idle(unittest.TestCase):
