@@ -28,6 +28,9 @@ DEADLINE = 120  # seconds; against hangs only
 
 scratch = tempfile.mkdtemp(prefix="tidemill-fault.")
 os.environ["LC_ALL"] = "C"
+# A shell's background job ignores what comes from the keyboard, and so would the commands here.
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    signal.signal(_number, signal.SIG_DFL)
 
 
 @atexit.register
