@@ -60,16 +60,19 @@ OLD = b"what was there before\n"
 
 class NthFault(unittest.TestCase):
     maxDiff = 2000
+    came = set()  # calls that were made, and so could fail
 
     @classmethod
     def setUpClass(cls):
         os.mkdir(harness.path("files"))
         os.mkdir(harness.path("exec"))
         cls.input = harness.write("in.csv", "n,t\n" + "".join("%d,%s\n" % (i, "x" * i) for i in range(60)))
+        # In one chunk, whose pages are lent to the pipe.
+        cls.large = harness.write("large.csv", "n,t\n" + "".join("%d,%s\n" % (i, "x" * (3000 + i)) for i in range(60)))
         cls.commands = {
-            "fork": cls.command("fork", output__path=harness.path("files/out.csv"), errors__policy="quarantine",
+            "fork": cls.command("fork", cls.input, output__path=harness.path("files/out.csv"), errors__policy="quarantine",
                                 errors__quarantine=harness.path("files/rejects.jsonl"), workers=2, chunk="300B"),
-            "exec": cls.command("exec", output__format="jsonl", errors__policy="skip", workers=1),
+            "exec": cls.command("exec", cls.large, output__format="jsonl", errors__policy="skip", workers=1),
         }
         cls.wanted = {}
         for name, command in cls.commands.items():
@@ -79,8 +82,8 @@ class NthFault(unittest.TestCase):
             cls.wanted[name] = (done.stdout, harness.read("files/out.csv"), harness.read("files/rejects.jsonl"))
 
     @classmethod
-    def command(cls, isolation, **options):
-        return harness.script(TEXT, cls.input, isolation=isolation, **options)
+    def command(cls, isolation, file, **options):
+        return harness.script(TEXT, file, isolation=isolation, **options)
 
     @classmethod
     def reset(cls):
@@ -126,6 +129,7 @@ class NthFault(unittest.TestCase):
         if not os.path.exists(mark):
             return False
         os.unlink(mark)
+        self.came.add((call, who))
         return True
 
     def last(self, *fault):
@@ -147,6 +151,11 @@ class NthFault(unittest.TestCase):
                 name, call, errno.errorcode[number], who, "from then on" if on else "once", nth - 1,
                 time.monotonic() - begin), flush=True)
         return nth > EVERY
+
+    @classmethod
+    def tearDownClass(cls):
+        missed = {(call, who) for call, _, who in CALLS if not (harness.SANITIZED and call == "malloc")} - cls.came
+        assert not missed, "never made: %s" % missed
 
     def test_once(self):
         rng = random.Random(3)
