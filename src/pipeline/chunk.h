@@ -72,7 +72,8 @@ struct chunk {
     } found;
     uint32_t part, part_end; /* records of the part that the worker has: all, unless one died */
     enum chunk_care care;
-    uint32_t alone;  /* deaths in a row with record `done` (or its batch) alone in hand */
+    uint32_t alone;  /* deaths in a row with record `done` (or its batch) alone in hand, */
+    uint32_t killed; /* and beside them those by a signal that somebody may have sent */
     uint32_t doomed; /* 1 + the record that was over its time, 0: none; up to doomed_end */
     uint32_t doomed_end;
 };

@@ -23,7 +23,8 @@ static int take_answer(struct collector *c, struct worker_handle *w, const struc
         tm_pool_busy(w, f);
     } else {
         status = tm_pool_answer(w, f, e);
-        c->recovery->start_deaths = 0;
+        if (w->state == WORKER_READY)
+            tm_recovery_ready(c->recovery);
     }
     return status;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "pipeline/fdio.h"
@@ -13,6 +14,7 @@
 
 #define PIPE_SIZE ((size_t)256 << 10)
 #define TURN_MS   100
+#define LEAVE_MS  1000
 /* Beyond what limits.result_size lets through: rows of other records, what was printed, headers. */
 #define FRAME_SLACK ((uint64_t)16 << 20)
 
@@ -49,7 +51,8 @@ void tm_pool_stop(struct pool *p, struct worker_handle *w, struct loop *loop, in
         tm_loop_forget(loop, &w->out);
         tm_loop_forget(loop, &w->end);
     }
-    if (w->state != WORKER_ENDED)
+    /* Who has said its last word exits at once, unless somebody has stopped it just then. */
+    if (w->state != WORKER_ENDED || !tm_process_ends(&w->process, LEAVE_MS))
         tm_process_kill(&w->process);
     tm_process_wait(&w->process, status);
     tm_link_release(&w->link);
@@ -321,7 +324,8 @@ static void pass_log(const struct frame *f, tm_pool_log *log, void *context)
 
 /*
  * Write and read what goes, once; false when the worker is gone. *waited grows by the time it took,
- * by a turn's at most: who was stopped himself has not waited.
+ * by a turn's at most: who was stopped himself has not waited. A worker that somebody has stopped is
+ * not waited for without end.
  */
 static bool exchange(struct worker_handle *w, int64_t *waited)
 {
@@ -336,13 +340,18 @@ static bool exchange(struct worker_handle *w, int64_t *waited)
         tm_link_release(&w->link);
         tm_process_kill(&w->process);
     }
+    if (*waited >= WORKER_STUCK_NS && tm_process_is_stopped(&w->process))
+        tm_process_kill(&w->process);
     enum frame_fill fill = tm_frame_fill(&w->reader, w->process.out);
     /* Others may hold its end of the pipe; it has ended nevertheless. */
     bool ended = fds[0].revents && fill == FILL_BLOCK;
     return fill != FILL_END && fill != FILL_ERROR && !ended;
 }
 
-/* Frames of a worker until it has come to this state, has ended, or has taken too long for that. */
+/*
+ * Frames of a worker until it has come to this state, or has taken too long for that; one that has
+ * ended before is one that is gone.
+ */
 static int hear_out(const struct pool *p, struct worker_handle *w, enum worker_state state,
                     struct hearing *h, err *e)
 {
@@ -351,9 +360,9 @@ static int hear_out(const struct pool *p, struct worker_handle *w, enum worker_s
     bool alive = true;
     while (w->state < state) {
         enum frame_next next = tm_frame_next(&w->reader, &f);
-        if (next == FRAME_BAD || w->gone || (next == FRAME_WAIT && !alive))
-            return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u died while it %s", w->number,
-                              state == WORKER_READY ? "started" : "ended");
+        w->gone = w->gone || next == FRAME_BAD || (next == FRAME_WAIT && !alive);
+        if (w->gone)
+            return TIDEMILL_OK;
         if (next == FRAME_WAIT && (uint64_t)h->waited > limit)
             return tm_watchdog_setup_text(p->plan->spec, "teardown", e);
         if (next == FRAME_WAIT) {
@@ -381,16 +390,36 @@ int tm_pool_check(struct pool *p, tm_pool_log *log, void *context, err *e)
         return status;
     tm_sigpipe_enter(&guard);
     status = hear_out(p, w, WORKER_READY, &h, e);
+    if (w->gone)
+        status = tm_err_set(e, TIDEMILL_E_WORKER, "worker %u died while it started", w->number);
     tm_pool_stop(p, w, NULL, &ignored);
     tm_sigpipe_leave(&guard);
     return status;
+}
+
+int tm_pool_died_ending(const struct worker_handle *w, int status, const char *how, err *e)
+{
+    if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status))
+        return tm_err_set(e, TIDEMILL_E_SCRIPT, "teardown: worker %u %s", w->number, how);
+    return TIDEMILL_OK;
+}
+
+/* Hear a worker's last words, and see it off. */
+static int see_off(struct pool *p, struct worker_handle *w, struct hearing *h, err *e)
+{
+    char how[128];
+    int wait_status, status = hear_out(p, w, WORKER_ENDED, h, e);
+    bool died = w->gone;
+    tm_pool_stop(p, w, NULL, &wait_status);
+    tm_process_describe(wait_status, how, sizeof how);
+    return died ? tm_pool_died_ending(w, wait_status, how, e) : status;
 }
 
 int tm_pool_end(struct pool *p, tm_pool_log *log, void *context, err *e)
 {
     struct hearing h = {log, context, 0};
     struct sigpipe_guard guard;
-    int result = TIDEMILL_OK, ignored;
+    int result = TIDEMILL_OK;
     tm_sigpipe_enter(&guard);
     /* All are told first, so that teardowns run side by side. Who cannot be told would wait for ever. */
     for (uint32_t i = 0; i < p->plan->workers; i++) {
@@ -409,10 +438,9 @@ int tm_pool_end(struct pool *p, tm_pool_log *log, void *context, err *e)
         struct worker_handle *w = &p->workers[i];
         if (w->state == WORKER_NONE)
             continue;
-        int status = hear_out(p, w, WORKER_ENDED, &h, result == TIDEMILL_OK ? e : NULL);
+        int status = see_off(p, w, &h, result == TIDEMILL_OK ? e : NULL);
         if (result == TIDEMILL_OK)
             result = status;
-        tm_pool_stop(p, w, NULL, &ignored);
     }
     tm_sigpipe_leave(&guard);
     return result;

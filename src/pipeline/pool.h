@@ -21,6 +21,9 @@ enum worker_state {
     WORKER_ENDED,  /* has said how its teardown went */
 };
 
+/* Who was stopped by somebody (SIGSTOP) for so long may never go on. */
+#define WORKER_STUCK_NS 10000000000
+
 /* One works while the other waits in the pipe. */
 #define HAND_MAX 2
 
@@ -92,8 +95,14 @@ void tm_pool_part_done(struct worker_handle *w);
 int tm_pool_send_end(struct worker_handle *w, err *e);
 
 /*
+ * A worker died while it ended, `how` in words: every record is committed, so a signal (somebody's
+ * from outside) spoils nothing; a teardown that exits with a failure is the script's own. E_SCRIPT.
+ */
+int tm_pool_died_ending(const struct worker_handle *w, int status, const char *how, err *e);
+
+/*
  * End all workers normally and wait for them, without a loop. The first teardown error is in err;
- * messages printed by teardown go to `log`, which may be NULL.
+ * messages printed by teardown go to `log`, which may be NULL. Who was killed has no teardown.
  */
 int tm_pool_end(struct pool *p, tm_pool_log *log, void *context, err *e);
 

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "pipeline/filter_main.h"
 #include "pipeline/worker.h"
 
@@ -283,10 +284,37 @@ int tm_process_start(struct process *p, const struct process_config *config, err
     return TIDEMILL_OK;
 }
 
+#ifndef PIDFD_SIGNAL_PROCESS_GROUP
+#define PIDFD_SIGNAL_PROCESS_GROUP (1U << 2) /* Linux 6.9 */
+#endif
+
+/* Waits for nothing and takes nothing away; false when it is no child of ours (any more). */
+static bool ask(const struct process *p, int what, siginfo_t *info)
+{
+    idtype_t by = p->pidfd >= 0 ? P_PIDFD : P_PID;
+    id_t id = (id_t)(p->pidfd >= 0 ? p->pidfd : p->pid);
+    *info = (siginfo_t){0};
+    return p->pid > 0 && waitid(by, id, info, what | WNOHANG | WNOWAIT) == 0;
+}
+
+/*
+ * The group is known by a number alone on older kernels. Where the host has reaped the process, the
+ * number may be somebody else's by now.
+ */
+static void kill_group(const struct process *p)
+{
+    siginfo_t info;
+    long sent = -1;
+    errno = EINVAL;
+    if (p->pidfd >= 0)
+        sent = syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, PIDFD_SIGNAL_PROCESS_GROUP);
+    if (sent < 0 && errno == EINVAL && ask(p, WEXITED, &info))
+        kill(-p->pid, SIGKILL);
+}
+
 void tm_process_kill(struct process *p)
 {
-    if (p->pid > 0)
-        kill(-p->pid, SIGKILL);
+    kill_group(p);
     if (p->pidfd >= 0)
         syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
     else if (p->pid > 0)
@@ -341,10 +369,18 @@ void tm_process_wait(struct process *p, int *status)
 
 bool tm_process_is_stopped(const struct process *p)
 {
-    siginfo_t info = {0};
-    idtype_t by = p->pidfd >= 0 ? P_PIDFD : P_PID;
-    id_t id = (id_t)(p->pidfd >= 0 ? p->pidfd : p->pid);
-    return p->pid > 0 && waitid(by, id, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid;
+    siginfo_t info;
+    return ask(p, WSTOPPED, &info) && info.si_pid;
+}
+
+bool tm_process_ends(const struct process *p, int ms)
+{
+    int64_t left, end = clock_now() + (int64_t)ms * 1000000;
+    struct pollfd over = {p->pidfd, POLLIN, 0};
+    int got = p->pidfd < 0;
+    while (got <= 0 && (left = end - clock_now()) > 0)
+        got = poll(&over, 1, (int)(left / 1000000) + 1);
+    return got > 0;
 }
 
 void tm_process_describe(int status, char *text, size_t size)

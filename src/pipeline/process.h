@@ -48,6 +48,9 @@ void tm_process_signal(const struct process *p, int number);
  */
 void tm_process_wait(struct process *p, int *status);
 
+/* Does it end by itself within so many ms? Yes, where the system cannot tell (kernels before 5.3). */
+bool tm_process_ends(const struct process *p, int ms);
+
 /* Has somebody stopped it (SIGSTOP)? */
 bool tm_process_is_stopped(const struct process *p);
 

@@ -15,60 +15,72 @@
 #define FUTILE_MAX       20
 #define START_DEATHS_MAX 3
 #define ALONE_MAX        3
+/* The same while somebody kills workers, of deaths that may be his. */
+#define FUTILE_OUTSIDE_MAX 200
+#define ALONE_OUTSIDE_MAX  50
 /* So much of a turn counts at most: while there are limits of time, and while there are none. */
 #define TURN_NS      100000000
 #define LONG_TURN_NS 1000000000
 #define SILENCE_NS   120000000
 /* Who is silent is looked at after the one, and ended after the other, if nothing can be going on. */
 #define LOOK_NS  1000000000
-#define STUCK_NS 10000000000
+#define STUCK_NS WORKER_STUCK_NS
 /* The system is asked for a process so often, at such a distance, before another gives its place. */
 #define REFUSED_MAX 20
 #define AGAIN_NS    100000000
 
 /* ---- Deaths ---- */
 
-/* Signals that a process brings upon itself; others come from outside. */
-static bool is_crash(int number)
+/*
+ * Was it killed by a signal that others send? All else is what a process brings upon itself. Where the
+ * host has reaped it, nobody knows.
+ */
+static bool may_be_sent(int status, const char *garbage)
 {
-    static const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
-    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
-        if (number == crashes[i])
+    static const int sent[] = {SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+    if (garbage || (status != -1 && !WIFSIGNALED(status)))
+        return false;
+    if (status == -1)
+        return true;
+    for (size_t i = 0; i < sizeof sent / sizeof *sent; i++)
+        if (WTERMSIG(status) == sent[i])
             return true;
     return false;
+}
+
+/* Deaths in a row without progress that are too many. */
+static uint32_t futile_max(const struct recovery *r)
+{
+    return r->outside ? FUTILE_OUTSIDE_MAX : FUTILE_MAX;
 }
 
 /*
  * A worker died before it could work. One that exits does so again, and one that crashed is likely
  * to; who was killed by somebody may be lucky next time.
  */
-static int died_starting(struct recovery *r, const struct worker_handle *w, int status,
+static int died_starting(struct recovery *r, const struct worker_handle *w, int status, bool sent,
                          const char *how, err *e)
 {
     if (w->slow)
         return tm_watchdog_setup_text(r->pool->plan->spec, "setup", e);
-    if (status != -1 && WIFSIGNALED(status)) {
-        bool likely = w->garbage || is_crash(WTERMSIG(status));
-        uint32_t most = likely ? START_DEATHS_MAX : FUTILE_MAX;
-        if (++r->start_deaths < most)
-            return TIDEMILL_OK;
-    }
+    r->start_killed = r->start_killed || sent;
+    if (status != -1 && WIFSIGNALED(status) &&
+        ++r->start_deaths < (sent ? futile_max(r) : START_DEATHS_MAX))
+        return TIDEMILL_OK;
     return tm_err_set(e, TIDEMILL_E_WORKER, "worker %u %s while it started (the script's setup)",
                       w->number, how);
 }
 
-/*
- * A worker died while it ended: every record is committed, so a signal (somebody's from outside)
- * spoils nothing; a teardown that exits with a failure is the script's own.
- */
+/* A worker died while it ended: that is told, though it may spoil nothing. */
 static int died_ending(const struct recovery *r, const struct worker_handle *w, int status,
                        const char *how, err *e)
 {
     char text[256];
     if (w->slow)
         return tm_watchdog_setup_text(r->pool->plan->spec, "teardown", e);
-    if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status))
-        return tm_err_set(e, TIDEMILL_E_SCRIPT, "teardown: worker %u %s", w->number, how);
+    int result = tm_pool_died_ending(w, status, how, e);
+    if (result != TIDEMILL_OK)
+        return result;
     snprintf(text, sizeof text, "worker %u %s in its teardown", w->number, how);
     tm_merger_message(r->merger, TIDEMILL_LOG_WARNING, slice_of(text));
     return TIDEMILL_OK;
@@ -85,7 +97,7 @@ static uint32_t call_size(const struct recovery *r)
 static int condemn(struct recovery *r, struct chunk *c, uint32_t end, const err *why, err *e)
 {
     r->futile = 0;
-    c->alone = 0;
+    c->alone = c->killed = 0;
     c->doomed = 0;
     while (c->done < end) {
         int status = tm_merger_fail(r->merger, c, c->done++, why, e);
@@ -126,13 +138,17 @@ static void next_part(const struct recovery *r, struct chunk *c)
 }
 
 /* A chunk has lost its worker; `how` it ended. */
-static int count_death(struct recovery *r, struct chunk *c, const char *how, err *e)
+static int count_death(struct recovery *r, struct chunk *c, bool sent, const char *how, err *e)
 {
     bool alone = c->care >= CARE_RECORD && is_alone(r, c);
-    c->alone = alone ? c->alone + 1 : 0;
+    uint32_t *deaths = sent ? &c->killed : &c->alone;
+    uint32_t most = sent && r->outside ? ALONE_OUTSIDE_MAX : ALONE_MAX;
     if (c->care < CARE_ALONE)
         c->care++;
-    return c->alone == ALONE_MAX ? condemn_deadly(r, c, how, e) : TIDEMILL_OK;
+    if (alone)
+        return ++*deaths >= most ? condemn_deadly(r, c, how, e) : TIDEMILL_OK;
+    c->alone = c->killed = 0;
+    return TIDEMILL_OK;
 }
 
 /* Who gives its place to `w`: one that is idle, or else the one that is furthest from its turn. */
@@ -235,6 +251,8 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
     tm_pool_stop(r->pool, w, r->loop, &wait_status);
     tm_process_describe(wait_status, how, sizeof how);
     r->merger->stats.deaths++;
+    bool sent = may_be_sent(wait_status, garbage);
+    r->outside = r->outside || (sent && !c && state == WORKER_READY);
     /* Its chunk is not finished, and nothing that comes after it counts. */
     if (r->stopping && c)
         return tm_err_set(e, TIDEMILL_E_STOPPED, RECOVERY_STOPPED);
@@ -243,8 +261,8 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
     if (state == WORKER_ENDING)
         return died_ending(r, w, wait_status, how, e);
     if (starting)
-        status = died_starting(r, w, wait_status, garbage ? garbage : how, e);
-    else if (++r->futile > FUTILE_MAX)
+        status = died_starting(r, w, wait_status, sent, garbage ? garbage : how, e);
+    else if (c && ++r->futile > futile_max(r)) /* who has nothing in hand can make no progress */
         status = tm_err_set(e, TIDEMILL_E_WORKER, "workers keep dying: the last one %s",
                             garbage ? garbage : how);
     if (status != TIDEMILL_OK || !c)
@@ -252,14 +270,23 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
     if (c->doomed && c->doomed - 1 == c->done)
         status = condemn_slow(r, c, e);
     else if (!starting && !slow)
-        status = count_death(r, c, garbage ? garbage : how, e);
+        status = count_death(r, c, sent, garbage ? garbage : how, e);
     return status == TIDEMILL_OK ? tm_recovery_restart(r, w, e) : status;
+}
+
+void tm_recovery_ready(struct recovery *r)
+{
+    r->outside = r->outside || r->start_killed;
+    r->start_killed = false;
+    r->start_deaths = 0;
 }
 
 void tm_recovery_progress(struct recovery *r, struct chunk *c)
 {
     r->futile = 0;
-    c->alone = 0;
+    /* Whoever killed a worker over the record that now is done, it was not the record. */
+    r->outside = r->outside || c->killed;
+    c->alone = c->killed = 0;
     /* The record that had to be alone is done. */
     if (c->care == CARE_ALONE)
         c->care = CARE_RECORD;

@@ -6,6 +6,11 @@
  * sent again with results committed in ever smaller pieces (enum chunk_care), until the first record
  * that is not committed is the one that was in hand. It is condemned after three deaths during
  * which it was all that the worker had.
+ *
+ * A worker that is killed may be killed by its record (the system had no memory left) or by somebody
+ * from outside, who may come back before any record is done. Once workers were killed that had nothing
+ * in hand, or over a record that was harmless after all, deaths by such a signal prove little, and it
+ * takes many of them.
  */
 #ifndef TM_PIPELINE_RECOVERY_H
 #define TM_PIPELINE_RECOVERY_H
@@ -19,10 +24,12 @@ struct recovery {
     struct loop *loop;
     uint32_t futile;       /* deaths in a row without a commit or a condemnation */
     uint32_t start_deaths; /* in a row, of workers that never got ready */
-    bool stopping;         /* the run is to end: workers stop after the record in hand */
-    int64_t last_turn;     /* of the clock that times records; 0: it stands */
-    uint32_t refused;      /* processes in a row that the system would not start */
-    int64_t again;         /* ask for none before this time */
+    bool start_killed;     /* one of them by a signal that somebody may have sent */
+    bool outside;      /* somebody does kill workers, whatever they have in hand: that was seen */
+    bool stopping;     /* the run is to end: workers stop after the record in hand */
+    int64_t last_turn; /* of the clock that times records; 0: it stands */
+    uint32_t refused;  /* processes in a row that the system would not start */
+    int64_t again;     /* ask for none before this time */
 };
 
 /* How the end of a stopped run is told. */
@@ -47,6 +54,9 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
  * have to wait for one: then this is to be called again.
  */
 int tm_recovery_restart(struct recovery *r, struct worker_handle *w, err *e);
+
+/* A worker has got ready: its script's setup is none that kills. */
+void tm_recovery_ready(struct recovery *r);
 
 /* There was progress on chunk `c`: deaths count from the beginning again. */
 void tm_recovery_progress(struct recovery *r, struct chunk *c);

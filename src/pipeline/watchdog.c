@@ -17,7 +17,8 @@
 #include "pipeline/worker.h"
 
 /* To give back much memory takes time as well. */
-#define CLOSE_MIN_NS ((uint64_t)1000000000)
+#define CLOSE_MIN_NS  ((uint64_t)1000000000)
+#define CLOSE_TICK_NS 100000000
 
 static struct {
     struct script *script;
@@ -31,6 +32,7 @@ static struct {
     volatile sig_atomic_t over;
     volatile sig_atomic_t records;
     volatile sig_atomic_t stop;
+    volatile sig_atomic_t left; /* ticks, until the state has to be closed */
 } dog;
 
 static void tell_parent(void)
@@ -133,14 +135,27 @@ bool tm_watchdog_leave(void)
     return dog.over;
 }
 
+/* Ticks of a process that is stopped are one: to be stopped is no timeout. */
+static void count_down(int number)
+{
+    if (--dog.left > 0)
+        return;
+    /* Blocked until the handler returns, then it ends the process. */
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 void tm_watchdog_close(const struct spec *spec)
 {
     uint64_t limit = spec->values.limits.record_time;
-    uint64_t ns = limit < CLOSE_MIN_NS ? CLOSE_MIN_NS : limit;
-    struct itimerval once = {{0, 0},
-                             {(time_t)(ns / 1000000000), (suseconds_t)(ns / 1000 % 1000000)}};
-    if (limit != SPEC_UNLIMITED)
-        setitimer(ITIMER_REAL, &once, NULL);
+    uint64_t ticks = (limit < CLOSE_MIN_NS ? CLOSE_MIN_NS : limit) / CLOSE_TICK_NS;
+    struct sigaction action = {.sa_handler = count_down, .sa_flags = SA_RESTART};
+    struct itimerval every = {{0, CLOSE_TICK_NS / 1000}, {0, CLOSE_TICK_NS / 1000}};
+    if (limit == SPEC_UNLIMITED)
+        return;
+    dog.left = ticks < SIG_ATOMIC_MAX ? (sig_atomic_t)ticks : SIG_ATOMIC_MAX;
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &every, NULL);
 }
 
 void tm_watchdog_text(const struct spec *spec, err *e)

@@ -28,6 +28,9 @@ DEADLINE = 120  # seconds; against hangs only
 
 scratch = tempfile.mkdtemp(prefix="tidemill-fault.")
 os.environ["LC_ALL"] = "C"
+# A shell's background job ignores what comes from the keyboard, and so would the commands here.
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    signal.signal(_number, signal.SIG_DFL)
 
 
 @atexit.register
@@ -247,7 +250,13 @@ end
 
     def release(self):
         """Let who came go on."""
-        os.close(os.open(os.path.join(self.folder, "go"), os.O_WRONLY))
+
+        def opened():
+            with contextlib.suppress(OSError):  # it has yet to open its end
+                os.close(os.open(os.path.join(self.folder, "go"), os.O_WRONLY | os.O_NONBLOCK))
+                return True
+
+        until(opened, "who came to the meeting")
 
     def close(self):
         os.close(self.come)

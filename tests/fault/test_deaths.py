@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import subprocess
 import unittest
 
@@ -25,6 +26,7 @@ WAYS = {
     "segv": "os.execute('kill -SEGV $PPID')",
     "term": "os.execute('kill -TERM $PPID')",
     "garbage": "local f = io.open('/proc/self/fd/4', 'w') f:write(('no frame '):rep(1000)) f:close()",
+    "wrong answer": "local f = io.open('/proc/self/fd/4', 'w') f:write('\\8\\0\\0\\0\\12\\0\\0\\0', ('\\0'):rep(8)) f:close() while true do end",
     "broken result": "local f = io.open('/proc/self/fd/4', 'w') f:write('\\16\\0\\0\\0\\11\\0\\0\\0', ('\\255'):rep(500)) f:close()",
 }
 
@@ -79,14 +81,14 @@ def result_of(text, source, target="jsonl", **options):
             "quarantine": harness.read("rejects.jsonl")}, deaths
 
 
+def setUpModule():
+    rows = [(i, "ü" * (i % 50)) for i in range(RECORDS)]
+    harness.write("in.jsonl", "".join('{"n":%d,"t":"%s"}\n' % row for row in rows))
+    harness.write("in.csv", "n,t\n" + "".join('%d,"%s\r\n"\n' % row for row in rows))
+
+
 class Deaths(unittest.TestCase):
     maxDiff = 2000
-
-    @classmethod
-    def setUpClass(cls):
-        rows = [(i, "ü" * (i % 50)) for i in range(RECORDS)]
-        harness.write("in.jsonl", "".join('{"n":%d,"t":"%s"}\n' % row for row in rows))
-        harness.write("in.csv", "n,t\n" + "".join('%d,"%s\r\n"\n' % row for row in rows))
 
     def die(self, way, deadly, source, target, **options):
         folder = harness.path("died")
@@ -151,7 +153,7 @@ class Deaths(unittest.TestCase):
 
     def test_setup(self):
         """A setup that dies ends the job, with one message."""
-        for way in ("exit", "exit well", "kill", "segv", "garbage"):
+        for way in ("exit", "exit well", "kill", "segv", "garbage", "wrong answer"):
             text = "return {setup = function() %s end, record = function(r) return r end}" % WAYS[way]
             for isolation in ("fork", "exec"):
                 seen, _ = result_of(text, "jsonl", isolation=isolation, workers=3)
@@ -170,6 +172,66 @@ class Deaths(unittest.TestCase):
         os.unlink(marker)
 
 
+class Innocent(unittest.TestCase):
+    """Killed again and again by somebody from outside, with one record in hand, before it was done."""
+
+    KILLS, AT = 30, 50  # many more than condemn a record
+
+    def test_it_is_kept(self):
+        for isolation in ("fork", "exec"):
+            setup, record = harness.Meeting("setup-" + isolation), harness.Meeting("record-" + isolation)
+            text = setup.lua() + "local first = here\n" + record.lua() + (
+                "return {setup = function() first() end,"
+                " record = function(r, ctx) if ctx.index == %d then here() end return r end}" % self.AT)
+            stats = harness.path("stats.json")
+            with harness.started(harness.script(text, harness.path("in.jsonl"), "--stats", stats, workers=1, isolation=isolation),
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                # Killed in its setup, which the next one survives: that was somebody else's doing.
+                setup.open()
+                record.open()
+                harness.kill(setup.wait(process))
+                for _ in range(self.KILLS):
+                    pid = record.wait(process)
+                    record.open()
+                    harness.kill(pid)
+                record.wait(process)
+                record.release()
+                output, messages = process.communicate(timeout=harness.DEADLINE)
+            self.assertEqual((process.returncode, messages), (0, b""))
+            self.assertEqual(output, harness.read("in.jsonl"))
+            self.assertEqual(json.loads(harness.read("stats.json"))["deaths"], self.KILLS + 1)
+            setup.close()
+            record.close()
+
+
+class Idle(unittest.TestCase):
+    WORKERS = 24  # more than may die in a row without progress
+
+    def test_all_at_once(self):
+        """They had nothing in hand, and so there was no progress to make."""
+        gate, stats = harness.path("gate"), harness.path("stats.json")
+        os.mkfifo(gate)
+        n = 3 * self.WORKERS  # each takes two at a time
+        text = "return function(r, ctx) if ctx.index <= %d then io.open('%s'):close() end return r end" % (n, gate)
+        command = harness.script(text, "-i", "jsonl", "--stats", stats, workers=self.WORKERS, chunk="1B")
+        with harness.started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            process.stdin.write(b'{"n":1}\n' * n)
+            process.stdin.flush()
+            harness.until(lambda: len(harness.offspring(process.pid)) == self.WORKERS, "all workers")
+            held = os.open(gate, os.O_WRONLY)
+            for _ in range(n):
+                process.stdout.readline()
+            os.close(held)
+            for pid in harness.freeze(process.pid):
+                harness.kill(pid)
+            harness.kill(process.pid, signal.SIGCONT)
+            harness.until(lambda: not harness.offspring(process.pid) or process.poll() is not None, "their burial")
+            output, messages = process.communicate(b'{"n":1}\n' * 9, timeout=harness.DEADLINE)
+        self.assertEqual((process.returncode, messages, output), (0, b"", b'{"n":1}\n' * 9))
+        self.assertEqual(json.loads(harness.read("stats.json"))["deaths"], self.WORKERS)
+        os.unlink(gate)
+
+
 def nameless(text):
     """Without the name of the script's file."""
     parts = text.split(b"job-")
@@ -184,34 +246,37 @@ class Murder(unittest.TestCase):
     TEXT = "return function(r, ctx) r.n = ctx.index for i = 1, 20 do tidemill.emit(r) end return nil end"
 
     def murder(self, isolation):
-        """Kill workers, any of them, as the output grows."""
+        """Kill workers, any of them, as the output grows; it does so until that was done often enough."""
         kills = self.KILLS // (10 if harness.SANITIZED else 1)
         rng = random.Random(11)
         line = b'{"n":0,"t":"%s"}\n' % (b"x" * 480)
-        total = kills * self.BETWEEN // (20 * len(line)) + 4000
-        wanted, seen = hashlib.sha256(), hashlib.sha256()
-        for i in range(1, total + 1):
-            wanted.update((b'{"n":%d' % i + line[6:]) * 20)
         command = harness.script(self.TEXT, "-i", "jsonl", "--stats", harness.path("stats.json"), workers=3,
                                  chunk="16KiB", isolation=isolation)
+        seen = hashlib.sha256()
         with harness.started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
-            feeder = Feeder(process.stdin, line, total)
+            feeder = Feeder(process.stdin, line * 1000)
             feeder.start()
             done = since = 0
             while part := process.stdout.read(1 << 16):
                 seen.update(part)
                 since += len(part)
-                workers = harness.children(process.pid) if since >= self.BETWEEN and done < kills else []
+                workers = harness.offspring(process.pid) if since >= self.BETWEEN and done < kills else []
                 if workers:
                     harness.kill(rng.choice(workers))
                     done, since = done + 1, 0
+                feeder.last = done == kills
             self.assertEqual(process.wait(harness.DEADLINE), 0)
-        self.assertEqual(done, kills)
+            feeder.join()
+        wanted, total = hashlib.sha256(), feeder.taken // len(line)
+        for i in range(1, total + 1):
+            wanted.update((b'{"n":%d' % i + line[6:]) * 20)
         counts = json.loads(harness.read("stats.json"))
         self.assertEqual((counts["read"], counts["failed"]), (total, 0))
         # One that was killed a second time before anybody noticed counts once.
         self.assertGreater(counts["deaths"], kills // 2)
         self.assertEqual(seen.digest(), wanted.digest())
+        if harness.LONG:
+            print("%d records, %s: %d kills as the output grew, %d deaths" % (total, isolation, kills, counts["deaths"]))
 
     def test_forked(self):
         self.murder("fork")

@@ -9,6 +9,7 @@ import gzip
 import os
 import random
 import signal
+import struct
 import subprocess
 import threading
 import unittest
@@ -149,7 +150,7 @@ class Killed(Base):
         """What came before stands, and the message says who died."""
         for isolation in ISOLATIONS:
             for kind in PACK:
-                for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGABRT):
+                for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGABRT, signal.SIGSEGV):
                     with self.decompressing(kind, isolation, workers=2) as process:
                         write_and_ignore(process.stdin, pack(kind, lines(5)))
                         first = process.stdout.readline()
@@ -184,6 +185,29 @@ class Killed(Base):
                 feeder.join(harness.DEADLINE)
                 self.assertEqual(process.wait(harness.DEADLINE), 1)
                 self.assertIn(b"the filter that compresses it was killed by signal 9", messages)
+
+
+    def test_it_talks_nonsense(self):
+        """Frames that no filter sends, and half of one, behind which its last word is lost."""
+        text = harness.Meeting("nonsense")
+        self.addCleanup(text.close)
+        for isolation in ISOLATIONS:
+            for kind in PACK:
+                for name, whose in ((DECOMPRESSES[kind], "decompresses"), (kind, "compresses")):
+                    for nonsense in (b"no frame " * 1000, struct.pack("<IB3x", 500, 1) + b"\xff" * 100):
+                        text.open()
+                        command = harness.script(text.lua() + "return function(r, ctx) if ctx.index == 2 then here() end return r end",
+                                                 "-i", "jsonl", isolation=isolation, input__compression=kind, output__compression=kind)
+                        with harness.started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                            write_and_ignore(process.stdin, pack(kind, lines(5)))
+                            text.wait(process)
+                            with open("/proc/%d/fd/2" % filter_of(process, name), "wb", 0) as report:
+                                report.write(nonsense)
+                            text.release()
+                            _, messages = process.communicate(timeout=harness.DEADLINE)
+                            self.assertEqual(process.returncode, 1, messages)
+                            self.assertIn(("the filter that %s it " % whose).encode(), messages)
+                            self.assertEqual(messages.count(b"\n"), 1, messages)
 
 
 class Stopped(Base):

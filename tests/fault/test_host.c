@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <lua.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -482,6 +483,125 @@ static void test_children(void **state)
     in_process(own_child);
 }
 
+/* ---- Pools whose workers die, or are stopped, between runs ---- */
+
+struct warm {
+    tidemill_job *job;
+    tidemill_pool *pool;
+    pid_t worker; /* idle */
+};
+
+static int note_pid(void *context, const char *data, size_t length)
+{
+    char line[64];
+    snprintf(line, sizeof line, "%.*s", (int)length, data);
+    return sscanf(line, "{\"x\":1,\"pid\":%d", (int *)context) == 1 ? 0 : -1;
+}
+
+static bool warm_up(struct warm *w)
+{
+    static const struct work told = {
+        "local f = io.open('/proc/self/stat') local pid = f:read('n') f:close()\n"
+        "return function(r) if r.x > 1 then return nil end r.pid = pid return r end",
+        .settings = {{"workers", "1"}}, .write = note_pid};
+    struct records source = {0};
+    tidemill_error e = {0};
+    *w = (struct warm){.job = tidemill_job_new()};
+    if (configure(w->job, &told, &e) != TIDEMILL_OK || !(w->pool = tidemill_pool_new(w->job, &e)))
+        return false;
+    tidemill_run *run = tidemill_run_new(w->job, w->pool, &e);
+    int status = tidemill_run_input_callback(run, records, &source, "records", &e);
+    if (status == TIDEMILL_OK)
+        status = tidemill_run_output_callback(run, note_pid, &w->worker, &e);
+    if (status == TIDEMILL_OK)
+        status = drive(run, &told, &e);
+    tidemill_run_free(run);
+    return status == TIDEMILL_OK && w->worker > 0;
+}
+
+static int cool_down(struct warm *w)
+{
+    tidemill_error e = {0};
+    int status = tidemill_pool_free(w->pool, &e);
+    if (status != TIDEMILL_OK)
+        fprintf(stderr, "%s\n", e.message);
+    tidemill_job_free(w->job);
+    return status;
+}
+
+/* All records are done: that somebody has killed, or stopped, a worker since then is no failure. */
+static int idle_is_hurt(int number)
+{
+    struct warm w;
+    CHECK(warm_up(&w));
+    CHECK(kill(w.worker, number) == 0);
+    CHECK(cool_down(&w) == TIDEMILL_OK);
+    CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+    return 0;
+}
+
+static int idle_is_killed(void)
+{
+    return idle_is_hurt(SIGKILL);
+}
+
+static int idle_is_stopped(void)
+{
+    return idle_is_hurt(SIGSTOP);
+}
+
+/* A child of this number that leads a group and answers at `fd`; false: that cannot be had here. */
+static bool take_number(pid_t number, int fd)
+{
+    for (int i = 0; i < 50; i++) {
+        FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "w");
+        if (!last || fprintf(last, "%d", (int)number - 1) < 0 || fclose(last) != 0)
+            return false;
+        pid_t pid = fork();
+        if (pid == 0) {
+            char byte;
+            while (read(fd, &byte, 1) == 1 && write(fd, &byte, 1) == 1)
+                ;
+            _exit(0);
+        }
+        setpgid(pid, pid);
+        if (pid == number)
+            return true;
+        kill(pid, SIGKILL);
+    }
+    return false;
+}
+
+/* The host has reaped a worker, and its number is another process's: that one is left alone. */
+static int number_is_taken(void)
+{
+    struct sigaction action = {.sa_handler = reap_all, .sa_flags = SA_RESTART};
+    struct warm w;
+    int ends[2];
+    char byte = 1;
+    sigaction(SIGCHLD, &action, NULL);
+    CHECK(warm_up(&w) && socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    CHECK(kill(w.worker, SIGKILL) == 0);
+    while (kill(w.worker, 0) == 0)
+        sched_yield();
+    if (!take_number(w.worker, ends[1])) {
+        fprintf(stderr, "not shown: numbers of processes cannot be chosen here\n");
+        return cool_down(&w);
+    }
+    close(ends[1]);
+    CHECK(cool_down(&w) == TIDEMILL_OK);
+    CHECK(write(ends[0], &byte, 1) == 1 && read(ends[0], &byte, 1) == 1);
+    return 0;
+}
+
+static void test_between_runs(void **state)
+{
+    (void)state;
+    in_process(idle_is_killed);
+    in_process(idle_is_stopped);
+    in_process(number_is_taken);
+}
+
 static void *sleep_on(void *unused)
 {
     (void)unused;
@@ -588,6 +708,7 @@ int main(void)
         cmocka_unit_test(test_broken_pipe),
         cmocka_unit_test(test_dying_workers_do_not_hurt),
         cmocka_unit_test(test_children),
+        cmocka_unit_test(test_between_runs),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_strange_deaths),
     };

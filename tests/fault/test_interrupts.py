@@ -3,6 +3,7 @@
 SIGSTOP of everybody, which is no timeout.
 """
 
+import concurrent.futures
 import json
 import os
 import select
@@ -118,31 +119,45 @@ class Interrupts(unittest.TestCase):
 
 
 class Stopped(unittest.TestCase):
+    """Parent and workers are stopped for longer than anything may take, and go on."""
+
     SECONDS = 60 if harness.LONG else 2.5
+    PLACES = {
+        "setup": "%s return {setup = function() here() end, record = function(r) r.n = -r.n return r end}",
+        "record": "%s return function(r, ctx) if ctx.index == 5 then here() end r.n = -r.n return r end",
+        "teardown": "%s return {record = function(r) r.n = -r.n return r end, teardown = function() here() end}",
+        "close": "%s left = setmetatable({}, {__gc = here}) return function(r) r.n = -r.n return r end",
+    }
+
+    def play(self, place, isolation):
+        meeting = harness.Meeting("stopped-%s-%s" % (place, isolation))
+        self.addCleanup(meeting.close)
+        meeting.open()
+        command = harness.script(self.PLACES[place] % meeting.lua(), "-i", "jsonl", workers=2, chunk="30B", isolation=isolation,
+                                 limits__record_time="2s", limits__setup_time="2s")
+        with harness.started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            process.stdin.write(lines(50))
+            process.stdin.close()
+            process.stdin = None
+            meeting.wait(process)
+            workers = harness.freeze(process.pid)
+            for pid in workers:
+                harness.kill(pid, signal.SIGSTOP)
+            time.sleep(self.SECONDS)  # the time itself is what matters here
+            for pid in workers + [process.pid]:
+                harness.kill(pid, signal.SIGCONT)
+            meeting.release()
+            output, messages = process.communicate(timeout=harness.DEADLINE)
+        return place, process.returncode, messages, output
 
     def test_everybody(self):
-        """Parent and workers are stopped for longer than a record may take, and go on."""
-        meeting = harness.Meeting("stopped")
-        self.addCleanup(meeting.close)
-        for isolation in ("fork", "exec"):
-            meeting.open()
-            command = harness.script(text_of(meeting, 5), "-i", "jsonl", workers=2, chunk="30B", isolation=isolation,
-                                     limits__record_time="2s")
-            with harness.started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-                process.stdin.write(lines(50))
-                process.stdin.close()
-                process.stdin = None
-                meeting.wait(process)
-                workers = harness.freeze(process.pid)
-                for pid in workers:
-                    harness.kill(pid, signal.SIGSTOP)
-                time.sleep(self.SECONDS)  # the time itself is what matters here
-                for pid in workers + [process.pid]:
-                    harness.kill(pid, signal.SIGCONT)
-                meeting.release()
-                output, messages = process.communicate(timeout=harness.DEADLINE)
-                self.assertEqual((process.returncode, messages), (0, b""))
-                self.assertEqual(output, b"".join(b'{"n":-%d}\n' % i for i in range(1, 51)))
+        plays = [(place, isolation) for place in self.PLACES for isolation in ("fork", "exec")]
+        with concurrent.futures.ThreadPoolExecutor(len(plays)) as pool:
+            for place, status, messages, output in pool.map(lambda play: self.play(*play), plays):
+                self.assertEqual((status, messages), (0, b""), place)
+                self.assertEqual(output, b"".join(b'{"n":-%d}\n' % i for i in range(1, 51)), place)
+        if harness.LONG:
+            print("%d plays, stopped for %g s each: no timeout" % (len(plays), self.SECONDS))
 
 
 if __name__ == "__main__":

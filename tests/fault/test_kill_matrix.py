@@ -6,6 +6,7 @@ States are waited for, not slept for: see harness.Meeting. TIDEMILL_LONG=1 plays
 """
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import random
@@ -26,9 +27,10 @@ RECORDS, AT = 400, 150
 STATES = ("starting", "setup", "idle", "chunk", "frames", "full", "ending")
 WAYS = ("kill", "segv", "stop", "exit", "garbage", "half")
 WORKERS = (1, 2, 8)
-# Input and output, and the field of text; those that the command does not know are left out.
-FORMATS = {("csv", "csv"): "t", ("tsv", "tsv"): "t", ("jsonl", "jsonl"): "t", ("json", "json"): "t",
-           ("text", "text"): "line", ("jsonl", "table"): "t"}
+# Input and output, how both are compressed, and the field of text; those that the command does not know are left out.
+FORMATS = {("csv", "csv", "none"): "t", ("tsv", "tsv", "none"): "t", ("jsonl", "jsonl", "none"): "t",
+           ("json", "json", "none"): "t", ("text", "text", "none"): "line", ("jsonl", "table", "none"): "t",
+           ("csv", "csv", "gzip"): "t", ("jsonl", "json", "zstd"): "t"}
 ISOLATIONS = ("fork", "exec")
 AT_ONCE = 4  # mostly they wait
 LATE = re.compile(b"^tidemill: warning: worker [1-8] was killed by signal [0-9]+ .*in its teardown$")
@@ -40,7 +42,14 @@ poison.exit_on_signal()
 local came
 local function rows(r)
   r.%(field)s = ("x"):rep(4000)
-  for i = 1, 1100 do tidemill.emit(r) end
+  for i = 1, 1100 do
+    if %(packed)s then
+      local parts = {}
+      for k = 1, 500 do parts[k] = ("%%016x"):format(math.random(0)) end
+      r.%(field)s = table.concat(parts)
+    end
+    tidemill.emit(r)
+  end
   return nil
 end
 local function say(text)
@@ -78,7 +87,7 @@ def script_for(state, way, formats, lua):
         here[state] = "here()"
     elif state != "idle":
         here["chunk"] = "came = here()"
-    here.update(frames=str(state == "frames").lower(), full=str(state == "full").lower(), at=AT, field=FORMATS[formats],
+    here.update(packed=str(formats[2] != "none").lower(), frames=str(state == "frames").lower(), full=str(state == "full").lower(), at=AT, field=FORMATS[formats],
                 say=SAY.get(way, "") if state == "full" else "")
     return SCRIPT % {"prelude": harness.poison() + lua, **here}
 
@@ -95,18 +104,31 @@ def make_input(source):
     return begin + b"".join(lines[:AT]), b"".join(lines[AT:]) + end
 
 
-INPUT = {source: make_input(source) for source, _ in FORMATS}
+def pack(kind, data):
+    return subprocess.run([kind, "-qc"], input=data, stdout=subprocess.PIPE, check=True).stdout if kind != "none" else data
+
+
+def unpack(kind, data):
+    return subprocess.run([kind, "-qdc"], input=data, stdout=subprocess.PIPE, check=True).stdout if kind != "none" else data
+
+
+# Each half is a stream of its own, as what a compressor holds back is nobody's yet.
+INPUT = {formats: [pack(formats[2], half) for half in make_input(formats[0])] for formats in FORMATS}
+
+
+def form(formats):
+    return ["-i", formats[0], "-t", formats[1], *harness.settings(input__compression=formats[2], output__compression=formats[2])]
 
 
 def known():
     """The formats that there are."""
     out = []
     for formats in FORMATS:
-        done = harness.run(harness.each("true", "-i", formats[0], "-t", formats[1]), input=b"".join(INPUT[formats[0]]))
+        done = harness.run(harness.each("true", *form(formats)), input=b"".join(INPUT[formats]))
         if done.returncode == 0:
             out.append(formats)
         elif harness.LONG:
-            print("not known: %s to %s: %s" % (*formats, done.stderr.decode().strip()))
+            print("not known: %s to %s (%s): %s" % (*formats, done.stderr.decode().strip()))
     return out
 
 
@@ -119,6 +141,12 @@ class Collector(threading.Thread):
     def run(self):
         while part := os.read(self.pipe.fileno(), 1 << 20):
             self.data += part
+
+
+def target(pid, fd):
+    """What this descriptor leads to; None when there is no such process any more."""
+    with contextlib.suppress(OSError):
+        return os.readlink("/proc/%d/fd/%d" % (pid, fd))
 
 
 def full_pipe(pid):
@@ -156,7 +184,7 @@ class Play:
     """One run; `way` None: nothing happens to it."""
 
     def __init__(self, number, state, way, formats, workers, isolation):
-        self.name = "%s, %s, %s to %s, %d workers, %s" % (state, way, *formats, workers, isolation)
+        self.name = "%s, %s, %s to %s (%s), %d workers, %s" % (state, way, *formats, workers, isolation)
         self.number, self.state, self.way = number, state, way
         self.formats, self.workers, self.isolation = formats, workers, isolation
         self.everybody = workers == 8 and way == "kill"
@@ -170,21 +198,25 @@ class Play:
         self.stats = os.path.join(folder, "stats.json")
         with open(os.path.join(folder, "job.yaml"), "w") as file:
             file.write("transform: {script: s.lua}\n")
-        return [harness.TIDEMILL, "run", os.path.join(folder, "job.yaml"), "-q", "-i", self.formats[0],
-                "-t", self.formats[1], "--stats", self.stats,
+        return [harness.TIDEMILL, "run", os.path.join(folder, "job.yaml"), "-q", *form(self.formats), "--stats", self.stats,
                 *harness.settings(workers=self.workers, chunk="600B", isolation=self.isolation, errors__policy="skip",
                                   limits__record_time="1s" if self.way == "stop" else None)]
+
+    def workers_of(self, process):
+        """Its children that talk to where it talks to: filters have another standard output."""
+        errors = target(process.pid, 2)
+        return [pid for pid in harness.offspring(process.pid) if target(pid, 1) == errors]
 
     def reach(self, process, meeting, errors):
         """Wait for the state; gives a worker that is in it."""
         if self.state == "idle":
             harness.until(lambda: b"half way" in errors.data or process.poll() is not None, "half of the records")
-            return random.choice(harness.children(process.pid))
+            return random.choice(self.workers_of(process))
         worker = meeting.wait(process)
         if self.state == "full":
             # Who came, or another one: rows of the next record may be in another's hands.
             meeting.release()
-            full = harness.until(lambda: [pid for pid in harness.offspring(process.pid) if full_pipe(pid)], "a full pipe")
+            full = harness.until(lambda: [pid for pid in self.workers_of(process) if full_pipe(pid)], "a full pipe")
             worker = full[0]
         return worker
 
@@ -192,12 +224,12 @@ class Play:
         worker = self.reach(process, meeting, errors)
         if self.state == "full" and self.way in SAY:
             return  # it does so itself
-        others = harness.children(process.pid) if self.everybody else []
+        others = self.workers_of(process) if self.everybody else []
         for pid in [worker] + others:
             do(self.way, pid)
 
     def feed(self, process, disturbed):
-        first, second = INPUT[self.formats[0]]
+        first, second = INPUT[self.formats]
         process.stdin.write(first)
         process.stdin.flush()
         if self.state == "idle":
@@ -232,7 +264,7 @@ class Play:
             del counts[name]
         text = errors.data.replace(meeting.folder.encode(), b"DIR")
         meeting.close()
-        return {"output": output.data, "messages": text.splitlines(), "exit": status, "counts": counts}
+        return {"output": unpack(self.formats[2], output.data), "messages": text.splitlines(), "exit": status, "counts": counts}
 
 
 def plays(formats_known):
@@ -272,7 +304,7 @@ class KillMatrix(unittest.TestCase):
 
     def test_all(self):
         begin, formats_known = time.monotonic(), known()
-        self.assertIn(("jsonl", "jsonl"), formats_known)
+        self.assertIn(("jsonl", "jsonl", "none"), formats_known)
         states = [(state, formats) for state in STATES for formats in formats_known]
         serial = [Play(10000 + i, state, None, formats, 1, "fork") for i, (state, formats) in enumerate(states)]
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:

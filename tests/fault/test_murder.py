@@ -14,6 +14,7 @@ import harness
 
 N = 1000000 if harness.LONG else 100000
 KILLS = 200 if harness.LONG else 1
+TRIES = 5
 # A sanitizer's worker takes longer to start than others live here.
 EVERY = 0.05 if harness.SANITIZED else 0.01
 TEXT = """
@@ -61,14 +62,21 @@ class Murder(unittest.TestCase):
         return seconds, killed, counts["deaths"]
 
     def murder(self, **options):
-        undisturbed, _, _ = self.run_once(False, **options)
-        seconds, killed, deaths = self.run_once(True, **options)
-        if harness.LONG:
+        """Others on the machine only add to a time: the best of some tries is the run's own."""
+        undisturbed, seconds = [self.run_once(False, **options)[0]], []
+        for _ in range(TRIES):
+            last, killed, deaths = self.run_once(True, **options)
+            seconds.append(last)
+            self.assertGreaterEqual(killed, KILLS)
+            self.assertGreater(deaths, 0)
+            if not harness.LONG:
+                return
+            undisturbed.append(self.run_once(False, **options)[0])
             print("%d records, %r: %d kills, %d deaths, %.2f s instead of %.2f s" % (
-                N, options, killed, deaths, seconds, undisturbed))
-            self.assertLess(seconds, 2 * undisturbed)
-        self.assertGreaterEqual(killed, KILLS)
-        self.assertGreater(deaths, 0)
+                N, options, killed, deaths, min(seconds), min(undisturbed)), flush=True)
+            if min(seconds) < 2 * min(undisturbed):
+                return
+        self.fail("it takes too long")
 
     def test_forked(self):
         self.murder(workers=min(2, os.cpu_count() or 1))

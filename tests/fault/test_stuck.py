@@ -123,6 +123,16 @@ class Asleep(unittest.TestCase):
                     self.assertEqual(messages, b"", name)
 
 
+class LastWord(unittest.TestCase):
+    """A worker that has said how its teardown went, and does not leave: as one that is stopped just then."""
+
+    def test_it_stays(self):
+        act = "local f = io.open('/proc/self/fd/4', 'w') f:write(string.pack('<I4Bxxx I4I4', 8, 12, 0, 0)) f:close() " + FOREVER
+        for options in ({"workers": 1}, {"workers": 2, "chunk": "30B", "isolation": "exec"}):
+            done = harness.run(command(TEARDOWN % act, **options))
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, WANTED, b""))
+
+
 class Survivors(unittest.TestCase):
     """What a worker has started holds its pipe open, and says nothing."""
 
