@@ -50,20 +50,21 @@ struct field *tm_node_append(struct node *n)
     return f;
 }
 
-static bool is_named(const struct field *f, struct slice key)
-{
-    return f->key.n == key.n && f->value.kind != VALUE_NONE &&
-           (key.n == 0 || memcmp(f->key.p, key.p, key.n) == 0);
-}
+/* An index is worth its while in a node of many fields that were passed over many times. */
+#define MANY   32
+#define PASSES 8
 
-uint32_t tm_node_find(const struct node *n, struct slice key, uint32_t hint)
+uint32_t tm_node_find(struct node *n, struct slice key, uint32_t hint)
 {
-    if (hint < n->count && is_named(&n->fields[hint], key))
+    if (hint < n->count && tm_node_is_named(n, hint, key))
         return hint;
-    for (uint32_t i = 0; i < n->count; i++)
-        if (is_named(&n->fields[i], key))
-            return i;
-    return UINT32_MAX;
+    if (n->count > MANY && n->passed / PASSES > n->count && tm_node_index(n))
+        return tm_node_lookup(n, key);
+    uint32_t i = 0;
+    while (i < n->count && !tm_node_is_named(n, i, key))
+        i++;
+    n->passed += n->passed < UINT32_MAX - i ? i : 0;
+    return i < n->count ? i : UINT32_MAX;
 }
 
 int tm_node_get(struct node *n, uint32_t i, struct value *out)

@@ -78,6 +78,8 @@ struct node {
                               copies own bytes of formats other than JSON only from its own one */
     const struct columns *columns; /* CSV records: the header they were read under, else NULL */
     bool positional; /* copies of records without a header: columns is NULL, yet r[i] is field i */
+    uint32_t passed; /* fields that tm_node_find() has passed over in all */
+    struct node_index *index; /* by name, once that was many; NULL: none */
 };
 
 /* How deep arrays and objects are nested at most: unless told otherwise, and whatever is told. */
@@ -97,7 +99,20 @@ struct field *tm_node_append(struct node *n);
  * Index of the live field named `key`, or UINT32_MAX. `hint` is tried first: an index that such a
  * record had it at before (any number will do).
  */
-uint32_t tm_node_find(const struct node *n, struct slice key, uint32_t hint);
+uint32_t tm_node_find(struct node *n, struct slice key, uint32_t hint);
+
+/* Is field `i` (< count) there, and named `key`? */
+static inline bool tm_node_is_named(const struct node *n, uint32_t i, struct slice key)
+{
+    const struct field *f = &n->fields[i];
+    return f->key.n == key.n && f->value.kind != VALUE_NONE &&
+           (key.n == 0 || memcmp(f->key.p, key.p, key.n) == 0);
+}
+
+/* For tm_node_find(). Have an index of all fields; false when memory is out. */
+bool tm_node_index(struct node *n);
+/* As tm_node_find(), by the index. */
+uint32_t tm_node_lookup(const struct node *n, struct slice key);
 
 /*
  * What field `i` (< count) holds, decoded: NONE, NULL, FALSE, TRUE, INT, FLOAT, TEXT, NUMBER or

@@ -58,7 +58,7 @@ struct key *tm_lj_key(lua_State *L, int index, struct key *spare)
     return slot;
 }
 
-uint32_t tm_key_find(struct key *k, const struct node *n)
+uint32_t tm_key_find(struct key *k, struct node *n)
 {
     uint32_t i = tm_node_find(n, k->text, k->hint);
     if (i != UINT32_MAX)

@@ -152,7 +152,7 @@ void tm_lj_open_keys(lua_State *L, struct script *s);
  */
 struct key *tm_lj_key(lua_State *L, int index, struct key *spare);
 /* The field that it means, or UINT32_MAX. */
-uint32_t tm_key_find(struct key *k, const struct node *n);
+uint32_t tm_key_find(struct key *k, struct node *n);
 
 /* lint.c: what looks wrong in a script that compiles, as warnings to the host. */
 void tm_script_lint(const struct script_config *c, const struct script_host *host);
