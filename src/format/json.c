@@ -32,7 +32,7 @@ static enum split_verdict pass_between(const char *p, size_t n, struct extent *o
     size_t i = 0;
     while (i < n && json_between(p[i]))
         i++;
-    *out = (struct extent){i, json_count_lines(p, p + i)};
+    *out = (struct extent){.length = i, .lines = json_count_lines(p, p + i)};
     return SPLIT_SKIP;
 }
 
