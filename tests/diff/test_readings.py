@@ -108,7 +108,7 @@ def expect(name, wanted, seen, equal=lambda a, b: a == b):
 
 
 def typed(cell):
-    """The cell as design.md types it, in Python's values."""
+    """The cell as it is typed, in Python's values."""
     if not NUMBER.fullmatch(cell) or cell == "-0":
         return cell
     if "." in cell:
