@@ -318,10 +318,8 @@ static enum splitter_next want_more(struct splitter *s, size_t at, struct extent
                                     size_t target, struct chunk **out, err *e)
 {
     size_t n = s->end - at;
-    if (n <= look_max(s))
-        return SPLITTER_WAIT;
     if (!extent->comment)
-        return oversized(s, n, false, out, e);
+        return n > look_max(s) ? oversized(s, n, false, out, e) : SPLITTER_WAIT;
     extent->length = n;
     s->state.scanned = 0;
     enum splitter_next answer = pass_between(s, extent, target, out, e);
