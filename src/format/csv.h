@@ -7,8 +7,9 @@
  * CRLF outside quotes, a lone CR is data; blank and comment lines exist only at a record's start.
  * The strict rules (stray quotes, ragged rows) decide what a record is worth, never where it ends.
  *
- * TSV is CSV with tabs, without quotes, and with escapes in its cells (dialect.escapes). As nothing
- * there can tell an empty cell from an empty line, a blank line is a record in a file of one column.
+ * TSV is CSV with tabs, without quotes, and with escapes in its cells (dialect.escapes). As without
+ * quotes nothing can tell an empty cell from an empty line, a blank line is a record in a file of one
+ * column then.
  */
 #ifndef TM_FORMAT_CSV_H
 #define TM_FORMAT_CSV_H
@@ -52,10 +53,13 @@ static inline enum csv_state csv_step(enum csv_state state, enum csv_class class
 
 enum csv_line { CSV_RECORD, CSV_BLANK_LINE, CSV_COMMENT_LINE, CSV_UNSURE };
 
-/* Is a blank line a record with one empty cell? */
+/*
+ * Is a blank line a record with one empty cell? Without a header the first record says how many
+ * columns there are, so that a blank line there is one.
+ */
 static inline bool csv_blank_is_record(const struct input_dialect *d)
 {
-    return d->escapes && d->columns && d->columns->cells == 1;
+    return d->quote == '\0' && (d->columns ? d->columns->cells == 1 : !d->header);
 }
 
 /* What begins at p, a record's start: UNSURE when more bytes are needed to know (never if final). */

@@ -59,11 +59,11 @@ static int put_name(struct heading *h, struct buf *out, uint32_t i, struct slice
     }
     bool special = tm_csv_is_special(d, name);
     bool blank = lonely && name.n == 0;
-    if (special ? !csv_has_guard(d) : blank && d->escapes)
+    if (special ? !csv_has_guard(d) : blank && d->quote == '\0')
         return TIDEMILL_E_WRITE;
     if (own.p)
         buf_slice(out, own);
-    else if (special || (blank && d->quote != '\0'))
+    else if (special || blank)
         tm_csv_put_guarded(d, out, name);
     else
         buf_slice(out, name);

@@ -22,6 +22,7 @@ static enum split_verdict split_comment(struct split_state *s, const char *p, si
                                         struct extent *out)
 {
     const char *lf = memchr(p + s->scanned, '\n', n - s->scanned);
+    out->comment = true;
     if (lf)
         return done(s, out, SPLIT_SKIP, (size_t)(lf - p) + 1, 1);
     if (final)

@@ -10,7 +10,7 @@
  *   it. In the record's own order only the last one needs them.
  * - The only cell of a record, when empty, is written as "" under any layout: alone in a row it would
  *   be a blank line, which readers skip. (Without quotes in the dialect it stays a blank line, which
- *   for TSV is a record.)
+ *   is a record there.)
  * For the same reason a value that cannot be written fails its record also where the layout leaves
  * it out, and comes before a layout that does not fit.
  *

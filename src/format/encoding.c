@@ -93,6 +93,17 @@ void tm_encoding_decode(const struct input_dialect *d, struct slice bytes, struc
     }
 }
 
+size_t tm_encoding_taken(enum encoding encoding, struct slice text)
+{
+    size_t n = 0;
+    if (encoding == ENCODING_BYTES || encoding == ENCODING_UTF8)
+        return text.n;
+    /* A byte a character, and all bytes of a character but the first are 10xxxxxx. */
+    for (size_t i = 0; i < text.n; i++)
+        n += ((unsigned char)text.p[i] & 0xc0) != 0x80;
+    return n;
+}
+
 /* Where the first byte is that the encoding does not know; bytes.n: nowhere. */
 static size_t first_invalid(const struct input_dialect *d, struct slice bytes)
 {

@@ -18,6 +18,12 @@ bool tm_encoding_plain(const struct input_dialect *d, struct slice bytes);
 void tm_encoding_decode(const struct input_dialect *d, struct slice bytes, struct buf *out);
 
 /*
+ * How many bytes of the file became `text`, which was decoded; not quite so where one of UTF-8 was
+ * replaced.
+ */
+size_t tm_encoding_taken(enum encoding encoding, struct slice text);
+
+/*
  * Under INVALID_ERROR: E_RECORD when there are bytes that the encoding does not know, with the first
  * of them and its place in `bytes`.
  */

@@ -93,6 +93,8 @@ struct extent {
     size_t length;
     uint64_t lines; /* line ends inside; a last line without one counts as well. For SPLIT_ERROR:
                        line ends between the record's start and the place that err speaks of */
+    bool comment;   /* SPLIT_SKIP: a comment. SPLIT_MORE: so are all bytes up to here, which may be
+                       left out: the next call, with `scanned` less by them, begins behind */
 };
 
 /*

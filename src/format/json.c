@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "format/encoding.h"
 #include "format/formats.h"
 #include "format/json_document.h"
 #include "format/json_element.h"
@@ -14,6 +15,7 @@
 
 struct reader {
     struct json_reader *json;
+    enum encoding encoding;
 };
 
 struct writer {
@@ -32,7 +34,7 @@ static enum split_verdict pass_between(const char *p, size_t n, struct extent *o
     size_t i = 0;
     while (i < n && json_between(p[i]))
         i++;
-    *out = (struct extent){i, json_count_lines(p, p + i)};
+    *out = (struct extent){.length = i, .lines = json_count_lines(p, p + i)};
     return SPLIT_SKIP;
 }
 
@@ -75,6 +77,7 @@ static struct reader *reader_new(const struct input_dialect *d, const struct col
         free(r);
         return NULL;
     }
+    r->encoding = d->encoding;
     tm_json_reader_set(r->json, d->duplicates, d->wrap, "the end of the record");
     return r;
 }
@@ -88,20 +91,22 @@ static void reader_free(struct reader *r)
 }
 
 /* An element's place in the file is its first line: the rest of the way is told in the message. */
-static enum parse_verdict fail(int status, const char *p, size_t where, err *e)
+static enum parse_verdict fail(const struct reader *r, int status, const char *p, size_t where,
+                               err *e)
 {
     if (status == TIDEMILL_E_MEMORY)
         return PARSE_MEMORY;
     if (!e || where == SIZE_MAX)
         return PARSE_FAILED;
     const char *feed = memrchr(p, '\n', where);
+    const char *line = feed ? feed + 1 : p;
+    struct slice before = {line, (size_t)(p + where - line)};
+    size_t column = tm_encoding_taken(r->encoding, before) + 1;
     if (feed)
         tm_err_set(e, status, "invalid JSON in line %llu of the record, column %zu: %s",
-                   (unsigned long long)json_count_lines(p, p + where) + 1,
-                   (size_t)(p + where - feed), e->message);
+                   (unsigned long long)json_count_lines(p, p + where) + 1, column, e->message);
     else
-        tm_err_set(e, status, "invalid JSON at column %zu of the record: %s", where + 1,
-                   e->message);
+        tm_err_set(e, status, "invalid JSON at column %zu of the record: %s", column, e->message);
     return PARSE_FAILED;
 }
 
@@ -129,7 +134,7 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
     out->length = record.n;
     out->lines = json_count_lines(p, p + record.n);
     int status = tm_json_read(r->json, arena, record, &out->record, &where, e);
-    return status == TIDEMILL_OK ? PARSE_RECORD : fail(status, p, where, e);
+    return status == TIDEMILL_OK ? PARSE_RECORD : fail(r, status, p, where, e);
 }
 
 /* ---- write ---- */

@@ -521,7 +521,8 @@ enum document_next tm_json_document_pass(struct document *doc, const char *p, si
     }
     if (w.scan.begin == p)
         return answers[step];
-    *out = (struct extent){(size_t)(w.scan.begin - p), json_count_lines(p, w.scan.begin)};
+    *out = (struct extent){.length = (size_t)(w.scan.begin - p),
+                           .lines = json_count_lines(p, w.scan.begin)};
     return DOCUMENT_PASSED;
 }
 

@@ -30,7 +30,7 @@ static bool pass_nested(struct split_state *s, const char **at, const char *end)
 
 static bool pass_string(struct split_state *s, const char **at, const char *end)
 {
-    bool high;
+    bool high = false; /* whether it is UTF-8 is the parser's to say */
     const char *p = json_find_special(*at, end, &high);
     *at = p + (p < end);
     if (p == end)
@@ -88,10 +88,10 @@ enum split_verdict tm_json_element(struct split_state *s, const char *p, size_t 
     s->scanned = (size_t)(at - p);
     if (!ended && !final)
         return SPLIT_MORE;
-    *out = (struct extent){s->scanned, s->lines};
+    *out = (struct extent){.length = s->scanned, .lines = s->lines};
     if (ended || s->machine == SCALAR)
         return SPLIT_RECORD;
-    *out = (struct extent){n, 0};
+    *out = (struct extent){.length = n};
     tm_err_set(e, TIDEMILL_E_INPUT, "the file ends inside the record that begins here%s",
                s->machine == STRING ? ", in a string" : "");
     return SPLIT_ERROR;

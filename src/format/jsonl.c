@@ -5,12 +5,14 @@
  */
 #include <stdlib.h>
 
+#include "format/encoding.h"
 #include "format/formats.h"
 #include "format/lines.h"
 #include "record/json.h"
 
 struct reader {
     struct json_reader *json;
+    enum encoding encoding;
 };
 
 struct writer {
@@ -58,6 +60,7 @@ static struct reader *reader_new(const struct input_dialect *d, const struct col
         free(r);
         return NULL;
     }
+    r->encoding = d->encoding;
     tm_json_reader_set(r->json, d->duplicates, d->wrap, "end of line");
     return r;
 }
@@ -70,12 +73,14 @@ static void reader_free(struct reader *r)
     free(r);
 }
 
-static enum parse_verdict fail(int status, size_t where, err *e)
+static enum parse_verdict fail(const struct reader *r, int status, const char *p, size_t where,
+                               err *e)
 {
     if (status == TIDEMILL_E_MEMORY)
         return PARSE_MEMORY;
     if (e && where != SIZE_MAX)
-        tm_err_set(e, status, "invalid JSON at column %zu: %s", where + 1, e->message);
+        tm_err_set(e, status, "invalid JSON at column %zu: %s",
+                   tm_encoding_taken(r->encoding, (struct slice){p, where}) + 1, e->message);
     return PARSE_FAILED;
 }
 
@@ -92,7 +97,7 @@ static enum parse_verdict parse_line(struct reader *r, struct arena *arena, cons
         line.n--;
     int status = tm_json_read(r->json, arena, line, &out->record, &where, e);
     if (status != TIDEMILL_OK)
-        return fail(status, where, e);
+        return fail(r, status, p, where, e);
     out->record->line_end = (struct slice){line.p + line.n, out->length - line.n};
     out->record->origin = r;
     return PARSE_RECORD;

@@ -58,6 +58,14 @@ int tm_dialect_input(const struct spec *spec, const struct format *f, struct are
     return out->types.names ? TIDEMILL_OK : tm_err_memory(e, "the input's dialect");
 }
 
+/* Who names columns means to have those and no others: that is not passed over in silence. */
+static int refuse_columns(const struct format *f, err *e)
+{
+    return tm_err_set(e, TIDEMILL_E_SPEC,
+                      "'output.columns' is given, but %s has no columns (csv, tsv and table have)",
+                      f->name);
+}
+
 int tm_dialect_output(const struct spec *spec, const struct format *f, struct arena *arena,
                       struct output_dialect *out, err *e)
 {
@@ -67,6 +75,8 @@ int tm_dialect_output(const struct spec *spec, const struct format *f, struct ar
     char quote = f->escapes ? f->quote : byte_of(v->input.quote, f->quote);
     if (f->escapes && (v->output.delimiter || v->output.quote))
         return refuse_byte(v->output.delimiter ? "output.delimiter" : "output.quote", f, e);
+    if (v->output.columns.n && !f->has_columns)
+        return refuse_columns(f, e);
     *out = (struct output_dialect){
         .delimiter = byte_of(v->output.delimiter, delimiter),
         .quote = byte_of(v->output.quote, quote),

@@ -80,7 +80,7 @@ static int begin(struct output *o, err *e)
     int status = o->format->finish_begin(o->finish, &o->scratch, o->n, o->names);
     if (status == TIDEMILL_E_WRITE)
         return tm_err_set(e, status, "%s, which cannot be written without quotes%s",
-                          o->format->escapes
+                          o->n == 1 && !o->names[0].n
                               ? "the name of the only column is empty"
                               : "the name of a column holds a delimiter or a line end",
                           o->format->escapes ? "" : " (output.quote)");

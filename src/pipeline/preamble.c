@@ -63,6 +63,14 @@ static void drop_front(struct splitter *s, const struct extent *extent)
     s->state = (struct split_state){.document = s->state.document};
 }
 
+/* Leave out the beginning of a comment whose end has not come yet. */
+static void drop_comment(struct splitter *s, size_t n)
+{
+    s->start += n;
+    s->next_offset += n;
+    s->state.scanned = 0;
+}
+
 /* Leave out a byte order mark; false when it takes more bytes to see. */
 static bool pass_bom(struct splitter *s)
 {
@@ -137,12 +145,15 @@ static enum preamble take_header(struct splitter *s, size_t *n, err *e)
     const char *p = s->block->bytes + s->start;
     *n = s->end - s->start;
     enum split_verdict verdict = f->split(d, &s->state, p, *n, s->final, &extent, e);
-    if ((verdict == SPLIT_MORE ? *n : extent.length) > s->record_max) {
+    size_t length = verdict == SPLIT_MORE ? *n : extent.length;
+    if (length > s->record_max && !extent.comment) {
         tm_splitter_too_large(s, "header", TIDEMILL_E_INPUT, e);
         return PREAMBLE_BROKEN;
     }
     switch (verdict) {
     case SPLIT_MORE:
+        if (extent.comment)
+            drop_comment(s, length);
         return PREAMBLE_MORE;
     case SPLIT_SKIP:
         drop_front(s, &extent);

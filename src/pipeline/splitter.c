@@ -210,6 +210,7 @@ static enum splitter_next oversized(struct splitter *s, size_t length, bool whol
     tm_splitter_too_large(s, "record", line ? TIDEMILL_E_RECORD : TIDEMILL_E_INPUT, &why);
     s->passing = line && !whole;
     s->file_records = 0; /* batches begin anew behind it */
+    s->batch_over = false;
     return fail(s, line ? CHUNK_FAILURE : CHUNK_BROKEN, length, line && whole, &why, out, e);
 }
 
@@ -260,7 +261,7 @@ static bool scan_run(struct splitter *s, size_t target)
     const struct format *f = s->file->format;
     size_t at = s->start + s->scan.at, length;
     size_t room = target > s->scan.at ? target - s->scan.at : 0;
-    if (!f->run || s->batch > 1 || s->state.scanned)
+    if (!f->run || s->batch > 1 || s->state.scanned || s->state.machine)
         return false;
     if (room > s->record_max)
         room = s->record_max;
@@ -275,6 +276,54 @@ static bool scan_run(struct splitter *s, size_t target)
     s->file_records += records;
     s->last = s->cut = s->scan;
     return true;
+}
+
+/* Of what may turn out to be a record so many bytes are looked at, whatever becomes of it. */
+static size_t look_max(const struct splitter *s)
+{
+    return s->record_max > RAW_MIN ? s->record_max : RAW_MIN;
+}
+
+/* Bytes between records. AGAIN: scan on. */
+static enum splitter_next pass_between(struct splitter *s, const struct extent *extent,
+                                       size_t target, struct chunk **out, err *e)
+{
+    s->scan.at += extent->length;
+    s->scan.lines += extent->lines;
+    drop_skipped(s);
+    /* A batch is held in one piece: where that would be too large, no other record of it may come. */
+    if (s->last.at > s->cut.at && s->scan.at - s->last.at > look_max(s)) {
+        s->batch_over = true;
+        return give(s, s->last, out, e);
+    }
+    /* Bytes that are no record fill no chunk: they could be as many as the input's. */
+    if (s->cut.at && s->scan.at >= target)
+        return give(s, s->cut, out, e);
+    return SPLITTER_AGAIN;
+}
+
+static enum splitter_next batch_too_wide(struct splitter *s, const struct extent *extent,
+                                         struct chunk **out, err *e)
+{
+    err why = {0};
+    tm_err_set(&why, TIDEMILL_E_INPUT,
+               "more than %zu bytes that are no record lie between this record and the one before "
+               "it, which is in the same batch (limits.record_size)",
+               look_max(s));
+    return fail(s, CHUNK_BROKEN, extent->length, 0, &why, out, e);
+}
+
+/* The end of what begins at `at` is not in sight. WAIT: it may come. */
+static enum splitter_next want_more(struct splitter *s, size_t at, struct extent *extent,
+                                    size_t target, struct chunk **out, err *e)
+{
+    size_t n = s->end - at;
+    if (!extent->comment)
+        return n > look_max(s) ? oversized(s, n, false, out, e) : SPLITTER_WAIT;
+    extent->length = n;
+    s->state.scanned = 0;
+    enum splitter_next answer = pass_between(s, extent, target, out, e);
+    return answer == SPLITTER_AGAIN ? SPLITTER_WAIT : answer;
 }
 
 /* Scan what has been read. WAIT: more bytes are needed for a chunk of the target's size. */
@@ -298,6 +347,8 @@ static enum splitter_next scan(struct splitter *s, size_t target, struct chunk *
             reset_state(s);
             if (extent.length > s->record_max)
                 return oversized(s, extent.length, true, out, e);
+            if (s->batch_over)
+                return batch_too_wide(s, &extent, out, e);
             if (s->cut.at && s->scan.at + extent.length > target) {
                 struct split_mark mark = s->cut;
                 count_record(s, &extent);
@@ -310,19 +361,18 @@ static enum splitter_next scan(struct splitter *s, size_t target, struct chunk *
             }
             count_record(s, &extent);
             break;
-        case SPLIT_SKIP:
+        case SPLIT_SKIP: {
             reset_state(s);
-            s->scan.at += extent.length;
-            s->scan.lines += extent.lines;
-            drop_skipped(s);
-            /* What lies between records fills no chunk: it could be as long as the input. */
-            if (s->cut.at && s->scan.at >= target)
-                return give(s, s->cut, out, e);
+            /* A blank line is known by its end, and before that it could be a record. */
+            if (f->line_records && !extent.comment && extent.length > look_max(s))
+                return oversized(s, extent.length, true, out, e);
+            enum splitter_next answer = pass_between(s, &extent, target, out, e);
+            if (answer != SPLITTER_AGAIN)
+                return answer;
             break;
+        }
         case SPLIT_MORE:
-            if (s->end - at > (s->record_max > RAW_MIN ? s->record_max : RAW_MIN))
-                return oversized(s, s->end - at, false, out, e);
-            return SPLITTER_WAIT;
+            return want_more(s, at, &extent, target, out, e);
         case SPLIT_ERROR:
             why.line = extent.lines;
             why.record = extent.length ? 0 : NO_RECORD;
@@ -354,7 +404,7 @@ static int open_file(struct splitter *s, bool *more, err *e)
         return tm_err_memory(e, "an input file");
     s->at_start = true;
     s->skip = s->spec->values.input.skip;
-    s->final = s->passing = false;
+    s->final = s->passing = s->batch_over = false;
     s->file_records = 0;
     s->next_line = 1;
     s->next_offset = 0;

@@ -43,6 +43,7 @@ struct splitter {
     bool at_start;            /* the BOM, skipped lines and the header come next */
     bool final;               /* the input was read to its end */
     bool passing;             /* over the rest of a record that is too large */
+    bool batch_over;          /* no other record of the open batch may come */
     int64_t give_up;          /* when a batch waits no longer for more records; 0: none waits */
 
     /* Of the chunk in the making. */

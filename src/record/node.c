@@ -51,12 +51,19 @@ struct field *tm_node_append(struct node *n)
     return f;
 }
 
-uint32_t tm_node_find(const struct node *n, struct slice key)
+/* An index is worth its while in a node of many fields that were passed over many times. */
+#define MANY   32
+#define PASSES 8
+
+uint32_t tm_node_find(struct node *n, struct slice key)
 {
-    for (uint32_t i = 0; i < n->count; i++)
-        if (node_has(n, i, key))
-            return i;
-    return UINT32_MAX;
+    if (n->count > MANY && n->passed / PASSES > n->count && tm_node_index(n))
+        return tm_node_lookup(n, key);
+    uint32_t i = 0;
+    while (i < n->count && !node_has(n, i, key))
+        i++;
+    n->passed += n->passed < UINT32_MAX - i ? i : 0;
+    return i < n->count ? i : UINT32_MAX;
 }
 
 int tm_node_get(struct node *n, uint32_t i, struct value *out)

@@ -82,6 +82,8 @@ struct node {
                               copies own bytes of formats other than JSON only from its own one */
     const struct columns *columns; /* CSV records: the header they were read under, else NULL */
     bool positional; /* copies of records without a header: columns is NULL, yet r[i] is field i */
+    uint32_t passed; /* fields that tm_node_find() has passed over in all */
+    struct node_index *index; /* by name, once that was many; NULL: none */
 };
 
 /* How deep arrays and objects are nested at most: unless told otherwise, and whatever is told. */
@@ -98,7 +100,7 @@ struct node *tm_node_new(struct arena *arena, enum node_kind kind, uint32_t cap)
 struct field *tm_node_append(struct node *n);
 
 /* Index of the live field named `key`, or UINT32_MAX. */
-uint32_t tm_node_find(const struct node *n, struct slice key);
+uint32_t tm_node_find(struct node *n, struct slice key);
 
 /* Is the live field `i` (any number) named `key`? */
 static inline bool node_has(const struct node *n, uint32_t i, struct slice key)
@@ -106,6 +108,11 @@ static inline bool node_has(const struct node *n, uint32_t i, struct slice key)
     return i < n->count && n->fields[i].value.kind != VALUE_NONE &&
            slice_eq_short(n->fields[i].key, key);
 }
+
+/* For tm_node_find(). Have an index of all fields; false when memory is out. */
+bool tm_node_index(struct node *n);
+/* As tm_node_find(), by the index. */
+uint32_t tm_node_lookup(const struct node *n, struct slice key);
 
 /*
  * What field `i` (< count) holds, decoded: NONE, NULL, FALSE, TRUE, INT, FLOAT, TEXT, NUMBER or

@@ -47,7 +47,7 @@ struct key *tm_lj_new_key(lua_State *L, int index, struct key *slot, struct key 
     return slot;
 }
 
-uint32_t tm_key_search(struct key *k, const struct node *n)
+uint32_t tm_key_search(struct key *k, struct node *n)
 {
     uint32_t i = tm_node_find(n, k->text);
     if (i != UINT32_MAX)

@@ -147,7 +147,7 @@ void tm_lj_load(lua_State *L, struct script *s);
 /* keys.c */
 void tm_lj_open_keys(lua_State *L, struct script *s);
 struct key *tm_lj_new_key(lua_State *L, int index, struct key *slot, struct key *spare);
-uint32_t tm_key_search(struct key *k, const struct node *n);
+uint32_t tm_key_search(struct key *k, struct node *n);
 
 /*
  * The string at `index` as a key, NULL when there is none. It is `spare` or lives until the next
@@ -165,7 +165,7 @@ static inline struct key *lj_key(lua_State *L, int index, struct key *spare)
 }
 
 /* The field that it means, or UINT32_MAX. */
-static inline uint32_t key_find(struct key *k, const struct node *n)
+static inline uint32_t key_find(struct key *k, struct node *n)
 {
     return node_has(n, k->hint, k->text) ? k->hint : tm_key_search(k, n);
 }

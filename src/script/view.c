@@ -143,7 +143,7 @@ uint32_t tm_lj_view_find(lua_State *L, struct view *v, int key)
 {
     char text[NUMBER_TEXT_MAX];
     struct key spare, *name;
-    const struct node *n = v->node;
+    struct node *n = v->node;
     if (n->kind == NODE_ARRAY) {
         int whole = 0;
         lua_Integer i = lua_type(L, key) == LUA_TNUMBER ? lua_tointegerx(L, key, &whole) : 0;

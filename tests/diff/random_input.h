@@ -196,6 +196,17 @@ static void mutate(struct buf *b, const struct words *v)
     }
 }
 
+/* A line that is larger than what is kept of records that are too large: a comment, or a blank one. */
+static void add_long_line(struct buf *b)
+{
+    size_t n = 4000 + below(5000);
+    buf_byte(b, '\n');
+    buf_byte(b, below(2) ? '#' : ' ');
+    while (n--)
+        buf_byte(b, ' ');
+    buf_byte(b, '\n');
+}
+
 static void make_random(struct buf *b, const char *format)
 {
     const struct words *v = vocabulary_of(format);
@@ -214,8 +225,12 @@ static void make_random(struct buf *b, const char *format)
         add_valid(b, format);
         add_words(b, v, below(20));
     }
-    if (below(500) == 0)
+    if (below(500) == 0) {
         add_words(b, v, 60000);
+    } else if (below(100) == 0) {
+        add_long_line(b);
+        add_words(b, v, below(50));
+    }
 }
 
 #endif

@@ -30,7 +30,7 @@
 
 static const struct dialect {
     const char *format;
-    const char *settings[8]; /* key, value, ... */
+    const char *settings[9]; /* key, value, ... */
 } dialects[] = {
     {"csv", {0}},
     {"csv", {"input.lazy_quotes", "true"}},
@@ -40,19 +40,22 @@ static const struct dialect {
     {"csv", {"input.duplicates", "number", "input.ragged", "trim"}},
     {"csv", {"input.skip", "2", "input.duplicates", "last", "input.ragged", "fill"}},
     {"csv", {"limits.record_size", "32B", "input.header", "false", "input.ragged", "fill"}},
+    {"csv",
+     {"limits.record_size", "64B", "input.quote", "none", "input.comment", "#", "transform.batch",
+      "3"}},
     {"csv", {"input.encoding", "latin1", "input.header", "false"}},
     {"tsv", {0}},
     {"tsv", {"input.header", "false", "input.ragged", "fill"}},
     {"tsv", {"input.comment", "#", "input.duplicates", "number", "limits.record_size", "32B"}},
     {"jsonl", {0}},
-    {"jsonl", {"limits.depth", "3", "limits.record_size", "32B"}},
+    {"jsonl", {"limits.depth", "3", "limits.record_size", "32B", "transform.batch", "2"}},
     {"jsonl", {"input.duplicates", "last", "input.wrap", "v"}},
     {"jsonl", {"input.encoding", "utf-8", "input.on_invalid", "replace"}},
     {"json", {0}},
     {"json", {"input.at", "/a"}},
     {"json", {"input.at", "/a/1/b"}},
     {"json", {"input.wrap", "v", "input.duplicates", "last"}},
-    {"json", {"limits.depth", "3", "limits.record_size", "32B"}},
+    {"json", {"limits.depth", "3", "limits.record_size", "32B", "transform.batch", "2"}},
     {"text", {0}},
     {"text", {"limits.record_size", "8B", "input.skip", "1"}},
     {"text", {"input.encoding", "windows-1252"}},

@@ -1,12 +1,14 @@
 /*
  * Wherever the bytes of an input are cut on their way to the library, and whatever the chunks and the
  * workers: the same output, messages, counts and quarantine file. Each file below arrives in two
- * pieces, cut at every byte, at pools of one worker and of three with chunks of a byte and of seven.
+ * pieces, cut at every byte, at pools of one worker and of three with chunks of a byte and of seven;
+ * then as a whole at pools of one and of three with chunks of every size up to the file's own.
  *
  * (That holds for every format and many more dialects in test_agree.c, without processes.)
  * TIDEMILL_LONG=1: with all formats and files of tests/cases and of the fuzzers' corpora.
  */
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +40,7 @@ static const char script[] =
     "  return r\n"
     "end\n";
 
-static const struct {
+static const struct how {
     const char *workers, *chunk;
 } hows[] = {{"1", "64KiB"}, {"1", "1B"}, {"3", "1B"}, {"3", "7B"}};
 #define HOWS (sizeof hows / sizeof *hows)
@@ -59,13 +61,13 @@ static struct lane {
 
 static char quarantine[64];
 
-static void open_lane(struct lane *l, const char *const *settings, size_t how)
+static void open_lane(struct lane *l, const char *const *settings, const struct how *how)
 {
     l->job = tidemill_job_new();
     CHECK(l->job);
     CHECK(tidemill_job_set(l->job, "transform.inline", script, &error) == 0);
-    CHECK(tidemill_job_set(l->job, "workers", hows[how].workers, &error) == 0);
-    CHECK(tidemill_job_set(l->job, "chunk", hows[how].chunk, &error) == 0);
+    CHECK(tidemill_job_set(l->job, "workers", how->workers, &error) == 0);
+    CHECK(tidemill_job_set(l->job, "chunk", how->chunk, &error) == 0);
     CHECK(tidemill_job_set(l->job, "errors.policy", "quarantine", &error) == 0);
     CHECK(tidemill_job_set(l->job, "errors.quarantine", quarantine, &error) == 0);
     for (int i = 0; settings[i]; i += 2)
@@ -73,6 +75,12 @@ static void open_lane(struct lane *l, const char *const *settings, size_t how)
     CHECK(tidemill_job_open(l->job, &error) == 0);
     l->pool = tidemill_pool_new(l->job, &error);
     CHECK(l->pool);
+}
+
+static void close_lane(struct lane *l)
+{
+    CHECK(tidemill_pool_free(l->pool, &error) == 0);
+    tidemill_job_free(l->job);
 }
 
 /* ---- one run, and an account of it ---- */
@@ -160,30 +168,68 @@ static void account(struct text *t, const struct lane *l, const char *name, stru
     free(messages.p);
 }
 
-/* ---- every cut ---- */
+/* ---- every cut, every size of chunks ---- */
 
-static unsigned long runs, files;
+static struct file {
+    char name[16];
+    char *p;
+    size_t n;
+    struct text wanted[DIALECTS];
+} * files;
+static size_t files_n;
+static unsigned long runs;
+
+/* Has the file, in this way, the account that is wanted? */
+static void expect_same(const struct file *f, size_t d, const struct lane *lane,
+                        const struct how *how, size_t cut)
+{
+    static struct text seen;
+    const struct text *wanted = &f->wanted[d];
+    account(&seen, lane, f->name, (struct pieces){f->p, f->n, cut});
+    runs++;
+    if (seen.n == wanted->n && memcmp(wanted->p, seen.p, seen.n) == 0)
+        return;
+    fprintf(stderr, "%s, dialect %zu, %s workers, chunks of %s, cut at %zu\n", f->name, d,
+            how->workers, how->chunk, cut);
+    fprintf(stderr, "wanted:\n%.*s\nseen:\n%.*s\n", (int)wanted->n, wanted->p, (int)seen.n, seen.p);
+    exit(1);
+}
 
 static void cut_everywhere(const char *name, const char *p, size_t n)
 {
-    struct text wanted = {0}, seen = {0};
+    files = realloc(files, (files_n + 1) * sizeof *files);
+    CHECK(files);
+    struct file *f = &files[files_n++];
+    *f = (struct file){.n = n, .p = malloc(n + 1)};
+    CHECK(f->p);
+    memcpy(f->p, p, n);
+    snprintf(f->name, sizeof f->name, "%s", name);
     for (size_t d = 0; d < DIALECTS; d++) {
-        account(&wanted, &lanes[d][0], name, (struct pieces){p, n, 0});
+        account(&f->wanted[d], &lanes[d][0], name, (struct pieces){p, n, 0});
         for (size_t how = 0; how < HOWS; how++)
-            for (size_t cut = how == 0; cut < n; cut++, runs++) {
-                account(&seen, &lanes[d][how], name, (struct pieces){p, n, cut});
-                if (seen.n == wanted.n && memcmp(seen.p, wanted.p, seen.n) == 0)
-                    continue;
-                fprintf(stderr, "%s, dialect %zu, %s workers, chunks of %s, cut at %zu\n", name, d,
-                        hows[how].workers, hows[how].chunk, cut);
-                fprintf(stderr, "wanted:\n%.*s\nseen:\n%.*s\n", (int)wanted.n, wanted.p,
-                        (int)seen.n, seen.p);
-                exit(1);
-            }
+            for (size_t cut = how == 0; cut < n; cut++)
+                expect_same(f, d, &lanes[d][how], &hows[how], cut);
     }
-    free(wanted.p);
-    free(seen.p);
-    files++;
+}
+
+/* All files that are not smaller, with chunks of this size; how many there were. */
+static size_t chunk_files(size_t size, const char *workers)
+{
+    char chunk[24];
+    size_t used = 0;
+    snprintf(chunk, sizeof chunk, "%zuB", size);
+    const struct how how = {workers, chunk};
+    for (size_t d = 0; d < DIALECTS; d++) {
+        struct lane lane;
+        open_lane(&lane, dialects[d].settings, &how);
+        for (size_t i = 0; i < files_n; i++)
+            if (files[i].n >= size) {
+                expect_same(&files[i], d, &lane, &how, 0);
+                used++;
+            }
+        close_lane(&lane);
+    }
+    return used;
 }
 
 #define FILE_OF(name, text)         \
@@ -208,9 +254,11 @@ static const struct {
     FILE_OF("in.txt", "one\r\n\n\xe9two\rx\nthree"),
 };
 
+static const char *const extensions[] = {".csv", ".tsv", ".jsonl", ".json", ".txt"};
+#define EXTENSIONS (sizeof extensions / sizeof *extensions)
+
 static void cut_file(const char *path)
 {
-    static const char *const extensions[] = {".csv", ".tsv", ".jsonl", ".json", ".txt"};
     static char data[256];
     char name[16];
     FILE *file = fopen(path, "rb");
@@ -218,10 +266,20 @@ static void cut_file(const char *path)
         return;
     size_t n = fread(data, 1, sizeof data, file);
     fclose(file);
-    for (int i = 0; i < 5; i++) {
+    for (size_t i = 0; i < EXTENSIONS; i++) {
         snprintf(name, sizeof name, "in%s", extensions[i]);
         cut_everywhere(name, data, n);
     }
+}
+
+static bool is_data(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && i < EXTENSIONS; i++)
+        if (strcmp(dot, extensions[i]) == 0)
+            return true;
+    return strstr(path, "/corpus/csv/") || strstr(path, "/corpus/tsv/") ||
+           strstr(path, "/corpus/json/");
 }
 
 static void cut_folder(const char *path)
@@ -234,8 +292,7 @@ static void cut_folder(const char *path)
         snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
         if (entry->d_name[0] != '.' && entry->d_type == DT_DIR)
             cut_folder(name);
-        else if (strncmp(entry->d_name, "in.", 3) == 0 || strstr(path, "/corpus/csv") ||
-                 strstr(path, "/corpus/json"))
+        else if (entry->d_name[0] != '.' && is_data(name))
             cut_file(name);
     }
     closedir(folder);
@@ -249,19 +306,25 @@ int main(void)
     close(fd);
     for (size_t d = 0; d < DIALECTS; d++)
         for (size_t how = 0; how < HOWS; how++)
-            open_lane(&lanes[d][how], dialects[d].settings, how);
+            open_lane(&lanes[d][how], dialects[d].settings, &hows[how]);
     for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++)
         cut_everywhere(built_in[i].name, built_in[i].p, built_in[i].n);
     if (getenv("TIDEMILL_LONG")) {
         cut_folder(TIDEMILL_SOURCE_DIR "/tests/fuzz/corpus");
         cut_folder(TIDEMILL_SOURCE_DIR "/tests/cases");
     }
+    for (size_t size = 1; chunk_files(size, "1") && chunk_files(size, "3");)
+        size++;
     for (size_t d = 0; d < DIALECTS; d++)
-        for (size_t how = 0; how < HOWS; how++) {
-            CHECK(tidemill_pool_free(lanes[d][how].pool, &error) == 0);
-            tidemill_job_free(lanes[d][how].job);
-        }
+        for (size_t how = 0; how < HOWS; how++)
+            close_lane(&lanes[d][how]);
     unlink(quarantine);
-    printf("%lu runs over %lu files\n", runs, files);
+    for (size_t i = 0; i < files_n; i++) {
+        for (size_t d = 0; d < DIALECTS; d++)
+            free(files[i].wanted[d].p);
+        free(files[i].p);
+    }
+    free(files);
+    printf("%lu runs over %zu files\n", runs, files_n);
     return 0;
 }

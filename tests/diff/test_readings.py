@@ -31,7 +31,7 @@ NUMBERS = ["0", "7", "-12", "007", "+1", "1E5", "1e5", "-0", "-0.0", "0.0", "12.
            "0.1", "123.456", "1_000", "--1", "1.2.3", "1,5", "-", "", "3.141592653589793238462643383279502884"]
 JSON_NUMBERS = ["0", "-0", "0.0", "7", "-12", "1E5", "1e-7", "-0.5", "12.50", "9223372036854775807",
                 "12345678901234567890", "0.1", "1e+2", "3.141592653589793238462643383279502884"]
-# design.md: CSV values typed on touch; what has so many digits that no int64 holds it stays text.
+# What a cell is (fidelity: cell-numbers); what has so many digits that no int64 holds it stays text.
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 
 
@@ -108,7 +108,7 @@ def expect(name, wanted, seen, equal=lambda a, b: a == b):
 
 
 def typed(cell):
-    """The cell as design.md types it, in Python's values."""
+    """The cell as it is typed, in Python's values."""
     if not NUMBER.fullmatch(cell) or cell == "-0":
         return cell
     if "." in cell:

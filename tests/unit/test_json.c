@@ -386,7 +386,7 @@ static struct value value_of(struct fixture *f, const char *json)
     return v;
 }
 
-static uint32_t find(const struct node *n, const char *key)
+static uint32_t find(struct node *n, const char *key)
 {
     if (n->kind == NODE_ARRAY)
         return (uint32_t)strtoul(key, NULL, 10);

@@ -90,6 +90,38 @@ static void fields_are_found(void **state)
     assert_int_equal(n->count, 101);
 }
 
+/*
+ * Of many fields one is found without passing over the others, whatever was added and deleted in
+ * between, and as often as it is asked for.
+ */
+static void one_of_many_is_found(void **state)
+{
+    enum { MANY = 5000 };
+    static char names[MANY][24];
+    static uint32_t places[MANY]; /* UINT32_MAX: not there */
+    struct node *n = tm_node_new(*state, NODE_OBJECT, 0);
+    uint64_t random = 1;
+    for (uint32_t i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], i % 2 ? "name of field %u" : "%u", i);
+        places[i] = UINT32_MAX;
+    }
+    for (uint32_t i = 0; i < 4 * MANY; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint32_t k = (uint32_t)(random >> 33) % MANY;
+        assert_int_equal(tm_node_find(n, slice_of(names[k])), places[k]);
+        if (places[k] == UINT32_MAX) {
+            places[k] = n->count;
+            assert_int_equal(tm_node_add(n, slice_of(names[k]), int_value(k)), TIDEMILL_OK);
+        } else if (random >> 63) {
+            tm_node_delete(n, places[k]);
+            places[k] = UINT32_MAX;
+        }
+    }
+    for (uint32_t k = 0; k < MANY; k++)
+        assert_int_equal(tm_node_find(n, slice_of(names[k])), places[k]);
+    assert_true(n->passed < 16 * n->count);
+}
+
 /* Names of all lengths around those that are compared in pieces: every byte counts. */
 static void names_are_compared(void **state)
 {
@@ -317,6 +349,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_are_found),
+        cmocka_unit_test(one_of_many_is_found),
         cmocka_unit_test(names_are_compared),
         cmocka_unit_test(changes_are_told_upwards),
         cmocka_unit_test(arrays_have_no_holes),

@@ -268,6 +268,56 @@ static void test_large(void **state)
     tm_buf_release(&wanted);
 }
 
+/* ---- Between records ---- */
+
+/* `text`, in which each '~' becomes 5050 times the byte behind it. */
+static void blow_up(struct buf *b, const char *text)
+{
+    for (; *text; text++) {
+        size_t n = *text == '~' ? 5050 : 1;
+        text += n > 1;
+        while (n--)
+            buf_byte(b, *text);
+    }
+}
+
+/* More than a record may be, and than is looked at of one that is too large. */
+static void test_long_between(void **state)
+{
+    (void)state;
+    struct buf text;
+    tm_buf_init(&text);
+    static const struct {
+        const struct format *format;
+        const char *text, *batch, *wanted;
+    } rows[] = {
+        {&tm_format_csv, "#~x\na\n#~x\n1\n#~\n2\n#~x", "0",
+         "1@1:4+10106 1\\n\n2@1:5055+15159 2\\n\n3@2:4+10106 1\\n\n4@2:5055+15159 2\\n\n"},
+        {&tm_format_tsv, "#~x\na\tb\n1\t2\n#~x\n", "3", "1@1:3+5056 1\t2\\n\n2@2:3+5056 1\t2\\n\n"},
+        {&tm_format_csv, "a\n1\n2\n3\n~\n4\n", "2",
+         "1@1:2+2 1\\n\n2@1:3+4 2\\n\n3@1:4+6 3\\n\n"
+         "!! 4@1:5055+5058 more than 4096 bytes that are no record lie between this record and the "
+         "one before it, which is in the same batch (limits.record_size)\n"},
+        {&tm_format_jsonl, "1\n~ \n2\n", "0",
+         "1@1:1+0 1\\n\n! 2@1:2+2 the record is larger than 128 bytes (limits.record_size)\n"
+         "3@1:3+5053 2\\n\n4@2:1+0 1\\n\n! 5@2:2+2 the record is larger than 128 bytes "
+         "(limits.record_size)\n6@2:3+5053 2\\n\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        buf_reset(&text);
+        blow_up(&text, rows[i].text);
+        const struct input_case t = {rows[i].format,
+                                     buf_view(&text),
+                                     {{"limits.record_size", "128B"},
+                                      {"input.comment", "#"},
+                                      {"transform.batch", rows[i].batch}},
+                                     rows[i].wanted};
+        for (size_t k = 0; k < sizeof hows / sizeof *hows; k++)
+            run_case(&t, &hows[k]);
+    }
+    tm_buf_release(&text);
+}
+
 /* ---- Memory ---- */
 
 /* `text` once, then `lines` lines of `length` bytes. */
@@ -292,7 +342,8 @@ static ptrdiff_t read_endless(void *context, char *data, size_t size)
 }
 
 /* The largest block, and the most bytes that failed records hold while all of them wait. */
-static void hold(struct endless *input, size_t *block, size_t *failed)
+static void hold(struct endless *input, const struct format *format, const char *batch,
+                 size_t *block, size_t *failed)
 {
     struct loop loop;
     struct source source;
@@ -301,10 +352,13 @@ static void hold(struct endless *input, size_t *block, size_t *failed)
     struct chunk *c, *all = NULL;
     enum splitter_next answer;
     assert_int_equal(tm_loop_init(&loop, NULL) | tm_spec_init(&spec), TIDEMILL_OK);
-    assert_int_equal(tm_spec_set(&spec, "limits.record_size", "64KiB", NULL), TIDEMILL_OK);
+    assert_int_equal(tm_spec_set(&spec, "limits.record_size", "64KiB", NULL) |
+                         tm_spec_set(&spec, "input.comment", "#", NULL) |
+                         tm_spec_set(&spec, "transform.batch", batch, NULL),
+                     TIDEMILL_OK);
     tm_source_init(&source, &loop);
     assert_int_equal(tm_source_add_callback(&source, read_endless, input, "a", NULL), TIDEMILL_OK);
-    tm_splitter_init(&s, &source, &spec, &tm_format_jsonl);
+    tm_splitter_init(&s, &source, &spec, format);
     *block = *failed = 0;
     while ((answer = tm_splitter_next(&s, 4096, true, &c, NULL)) != SPLITTER_END) {
         *block = s.block && s.block->cap > *block ? s.block->cap : *block;
@@ -326,11 +380,18 @@ static void test_memory(void **state)
 {
     (void)state;
     size_t block, failed;
-    struct endless blank = {SLICE("{\"a\": 1}\n"), 4 << 20, 1, 0};
-    hold(&blank, &block, &failed);
+    static const char records[] = "{\"a\": 1}\n";
+    struct endless blank = {slice_of(records), 4 << 20, 1, 0};
+    hold(&blank, &tm_format_jsonl, "0", &block, &failed);
+    assert_true(block <= 1 << 20);
+    struct endless batch = {slice_of(records), 4 << 20, 1, 0};
+    hold(&batch, &tm_format_jsonl, "2", &block, &failed);
+    assert_true(block <= 1 << 20);
+    struct endless comment = {SLICE("a\n1\n#"), 1, 4 << 20, 0};
+    hold(&comment, &tm_format_csv, "0", &block, &failed);
     assert_true(block <= 1 << 20);
     struct endless large = {SLICE(""), 50, 200 << 10, 0};
-    hold(&large, &block, &failed);
+    hold(&large, &tm_format_jsonl, "0", &block, &failed);
     assert_true(failed > 0 && failed <= 50 * 8192);
 }
 
@@ -339,7 +400,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_records), cmocka_unit_test(test_targets),
         cmocka_unit_test(test_batches),      cmocka_unit_test(test_eager),
-        cmocka_unit_test(test_large),        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_large),        cmocka_unit_test(test_long_between),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
