@@ -30,7 +30,7 @@ static bool pass_nested(struct split_state *s, const char **at, const char *end)
 
 static bool pass_string(struct split_state *s, const char **at, const char *end)
 {
-    bool high;
+    bool high = false; /* whether it is UTF-8 is the parser's to say */
     const char *p = json_find_special(*at, end, &high);
     *at = p + (p < end);
     if (p == end)
