@@ -239,15 +239,22 @@ static uint32_t depth_of(const struct node *n)
     return depth;
 }
 
-/* What is at stack index 3, to be assigned in `v` under the key that `path` holds. */
-static struct value lj_new_value(lua_State *L, const struct view *v, int type, struct path *path)
+void tm_lj_view_value(lua_State *L, const struct view *v, int index, struct path *path,
+                      struct value *out)
 {
     struct target t = {v->node->arena, v->now};
-    struct value value;
+    int type = lua_type(L, index);
     if (type == LUA_TTABLE || type == LUA_TUSERDATA)
         path->depth = depth_of(v->node) + 1;
-    tm_lj_to_value(L, 3, &t, path, &value);
-    return value;
+    tm_lj_to_value(L, index, &t, path, out);
+}
+
+void tm_lj_view_keep(lua_State *L, const struct view *v, const struct view *from,
+                     struct value *value)
+{
+    struct target t = {v->node->arena, v->now};
+    struct path path = {.depth = depth_of(v->node) + 1};
+    tm_lj_keep(L, &t, &path, from, value);
 }
 
 /* Is the userdata at stack index 3 the view of what field `i` holds already? */
@@ -278,7 +285,8 @@ static void lj_set_field(lua_State *L, const struct view *v, struct key *name)
         name = &own;
     }
     struct path path = {.key = name->text};
-    struct value value = lj_new_value(L, v, type, &path);
+    struct value value;
+    tm_lj_view_value(L, v, 3, &path, &value);
     i = tm_key_find(name, n);
     if (i != UINT32_MAX) {
         tm_node_set(n, i, value);
@@ -321,7 +329,8 @@ static void lj_set_element(lua_State *L, const struct view *v)
         same_node(L, n, (uint32_t)(key - 1)))
         return;
     struct path path = {.index = key};
-    struct value value = lj_new_value(L, v, type, &path);
+    struct value value;
+    tm_lj_view_value(L, v, 3, &path, &value);
     if (key < 1 || key > (lua_Integer)n->count + 1)
         tm_lj_fail(L, "[%I] would leave a hole in an array of %I: the next is [%I]", key,
                    (lua_Integer)n->count, (lua_Integer)n->count + 1);
