@@ -38,7 +38,6 @@ void tm_array_remove(struct node *n, uint32_t i)
 
 int tm_array_reorder(struct node *n, const uint32_t *order)
 {
-    struct value last;
     struct field *sorted;
     uint32_t same = 0;
     while (same < n->count && order[same] == same)
@@ -52,8 +51,10 @@ int tm_array_reorder(struct node *n, const uint32_t *order)
     for (uint32_t i = same; i < n->count; i++)
         sorted[i - same] = n->fields[order[i]];
     memcpy(n->fields + same, sorted, (n->count - same) * sizeof *sorted);
-    /* The last one is put where it is once more, which tells all above of the change. */
-    last = n->fields[n->count - 1].value;
-    tm_node_set(n, n->count - 1, last);
+    /* To assign the last one what it is tells all above of the change. */
+    struct field *last = &n->fields[n->count - 1];
+    struct slice source = last->source;
+    tm_node_set(n, n->count - 1, last->value);
+    last->source = source;
     return TIDEMILL_OK;
 }

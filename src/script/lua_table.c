@@ -3,6 +3,8 @@
  * work on them as well, but read every element that they move as a value and assign it anew; here it
  * keeps its bytes. Everything else is handed on to Lua's, in the same call.
  */
+#include <ctype.h>
+
 #include "script/convert.h"
 
 /* Upvalue 1 is the function of Lua, which has no upvalues of its own. */
@@ -129,20 +131,25 @@ static int lj_sort(lua_State *L)
 
 /* ---- move ---- */
 
-/* to[k] = from[i], without a look at what it is. */
+/* Has the element kept the digits that it came with? */
+static bool has_digits(const struct field *f)
+{
+    return f->value.kind == VALUE_JSON &&
+           (f->value.text.p[0] == '-' || isdigit((unsigned char)f->value.text.p[0]));
+}
+
+/* to[k] = from[i]; numbers with their digits. */
 static void lj_move_element(lua_State *L, const struct view *from, lua_Integer i,
                             const struct view *to, lua_Integer k)
 {
     struct node *n = to->node;
-    if (i < 1 || i > from->node->count || k < 1 || k > (lua_Integer)n->count + 1) {
+    bool element = i >= 1 && i <= from->node->count && k >= 1 && k <= (lua_Integer)n->count + 1;
+    if (!element || !has_digits(&from->node->fields[i - 1])) {
         lua_geti(L, 1, i);
         lua_seti(L, -2, k);
         return;
     }
-    const struct field *f = &from->node->fields[i - 1];
-    struct value value = f->value;
-    if (f->source.p && value.kind != VALUE_NODE)
-        value = (struct value){.kind = VALUE_JSON, .text = f->source};
+    struct value value = from->node->fields[i - 1].value;
     tm_lj_view_keep(L, to, from, &value);
     if (k <= n->count)
         tm_node_set(n, (uint32_t)(k - 1), value);
