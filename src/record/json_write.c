@@ -266,7 +266,7 @@ static bool untouched(const struct field *f)
 static int write_built_field(struct json_writer *w, const struct frame *f)
 {
     const struct field *field = &f->n->fields[f->next - 1];
-    if (f->n->kind == NODE_ARRAY && untouched(field)) {
+    if (f->n->kind == NODE_ARRAY && f->n->source.p && untouched(field)) {
         buf_slice(w->out, field->source);
         return TIDEMILL_OK;
     }
