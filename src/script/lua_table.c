@@ -1,7 +1,8 @@
 /*
  * table.insert, remove, sort, move and concat for arrays of records, as Lua's manual has them. Lua's own
  * work on them as well, but read every element that they move as a value and assign it anew; here it
- * keeps its bytes. Everything else is handed on to Lua's, in the same call.
+ * keeps its bytes. The same is sorted in the same way, always. Everything else is handed on to Lua's, in
+ * the same call.
  */
 #include <ctype.h>
 
@@ -105,23 +106,51 @@ static const uint32_t *lj_order(lua_State *L, uint32_t *room, uint32_t n)
     return from;
 }
 
-/* Lua's own sort may order what is equal by the clock. */
+/* Push the values, a plain table of `n`; their order is what comes back. */
+static const uint32_t *lj_sorted(lua_State *L, struct view *v, uint32_t n)
+{
+    luaL_argcheck(L, n < INT_MAX, 1, "array too big");
+    if (!lua_isnoneornil(L, AT_LESS))
+        luaL_checktype(L, AT_LESS, LUA_TFUNCTION);
+    lua_settop(L, AT_LESS);
+    lua_createtable(L, (int)n, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!v)
+            lua_geti(L, AT_ARRAY, (lua_Integer)i + 1);
+        else if (i < v->node->count)
+            tm_lj_view_push_field(L, AT_ARRAY, v, i);
+        else
+            lua_pushnil(L);
+        lua_rawseti(L, AT_VALUES, (lua_Integer)i + 1);
+    }
+    return lj_order(L, lua_newuserdatauv(L, 2 * n * sizeof(uint32_t), 0), n);
+}
+
+/* Beyond so many elements Lua's own sort takes pivots by the clock, and orders so what is equal. */
+#define BY_LUA 100
+
+static int lj_sort_table(lua_State *L)
+{
+    lua_Integer n = luaL_len(L, 1);
+    if (n <= BY_LUA)
+        return lj_original(L);
+    const uint32_t *order = lj_sorted(L, NULL, n < INT_MAX ? (uint32_t)n : INT_MAX);
+    for (uint32_t i = 0; i < (uint32_t)n; i++) {
+        if (order[i] == i)
+            continue;
+        lua_rawgeti(L, AT_VALUES, (lua_Integer)order[i] + 1);
+        lua_seti(L, AT_ARRAY, (lua_Integer)i + 1);
+    }
+    return 0;
+}
+
 static int lj_sort(lua_State *L)
 {
     struct view *v = lj_array_at(L, 1);
     if (!v)
-        return lj_original(L);
+        return lua_istable(L, 1) ? lj_sort_table(L) : lj_original(L);
     uint32_t n = v->node->count;
-    luaL_argcheck(L, n < INT_MAX, 1, "array too big");
-    if (!lua_isnoneornil(L, 2))
-        luaL_checktype(L, 2, LUA_TFUNCTION);
-    lua_settop(L, 2);
-    lua_createtable(L, (int)n, 0);
-    for (uint32_t i = 0; i < n && i < v->node->count; i++) {
-        tm_lj_view_push_field(L, AT_ARRAY, v, i);
-        lua_rawseti(L, AT_VALUES, (lua_Integer)i + 1);
-    }
-    const uint32_t *order = lj_order(L, lua_newuserdatauv(L, 2 * n * sizeof *order, 0), n);
+    const uint32_t *order = lj_sorted(L, v, n);
     if (tm_lj_view_check(L, AT_ARRAY)->node->count != n)
         tm_lj_fail(L, "the array became longer or shorter while it was sorted");
     if (tm_array_reorder(v->node, order))
