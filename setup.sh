@@ -11,7 +11,7 @@ usage: ./setup.sh WHAT
   build           build it, optimised, into build/
   test [PRESET]   build it (release when no PRESET is given) and run all tests
   bench [ARG...]  build it and time it beside its peers (tests/bench/run ARG...)
-  deps [GROUP]    install what is needed: build, test, bench or lint
+  deps [GROUP]    install what is needed: build, test, bench, lint or fuzz
 END
 }
 
@@ -25,6 +25,8 @@ build_packages="gcc libc6-dev cmake ninja-build pkg-config liblua5.4-dev libyaml
 test_packages="$build_packages libcmocka-dev python3 jq miller g++ lua-cjson zstd tzdata unicode-data iso-codes hwdata"
 bench_packages="$build_packages python3 jq miller mawk gawk lua5.4 luajit lua-cjson"
 lint_packages="valgrind clang-format clang-tidy"
+# libFuzzer comes with clang's own runtime: tests/fuzz/run.
+fuzz_packages="$test_packages clang libclang-rt-dev"
 
 packages_of() {
     case $1 in
@@ -32,6 +34,7 @@ packages_of() {
     test) echo "$test_packages" ;;
     bench) echo "$bench_packages" ;;
     lint) echo "$lint_packages" ;;
+    fuzz) echo "$fuzz_packages" ;;
     *)
         echo "setup.sh: unknown group '$1'" >&2
         exit 2

@@ -81,7 +81,7 @@ typedef struct tidemill_error {
     int system_errno;   /**< errno where the operating system refused something, else 0 */
     uint64_t record;    /**< 1-based number of the record in the whole job */
     uint64_t line;      /**< 1-based line in `file` */
-    uint64_t column;    /**< 1-based column (bytes) in that line; job files only */
+    uint64_t column;    /**< 1-based column (bytes) in that line; job files, JSON documents */
     uint64_t offset;    /**< byte offset in `file` where the record begins; with `record` only */
     char file[1024];    /**< the file that `line` speaks of */
     char message[2048]; /**< UTF-8, one line, no full stop */

@@ -60,7 +60,7 @@ static enum split_verdict split(const struct input_dialect *d, struct split_stat
     }
     enum split_verdict verdict = tm_json_element(s, p, n, final, out, e);
     if (verdict == SPLIT_RECORD && s->document)
-        tm_json_document_taken(s->document);
+        tm_json_document_taken(s->document, p, out);
     return verdict;
 }
 

@@ -46,6 +46,7 @@ struct document {
     uint32_t on_path;  /* open brackets, from the outermost, that input.at leads through */
     bool match;        /* the value that comes is where it leads on */
     uint64_t elements; /* of the innermost array that it leads through, up to the one at hand */
+    uint64_t column;   /* bytes of the line before those at hand */
     bool is_key;       /* the string at hand */
     bool compared;     /* this key, with the part of input.at: */
     bool same;         /* as far as it was read, and so far it was: */
@@ -501,6 +502,13 @@ static enum step (*const steps[])(struct document *, struct window *) = {
     [COMMA] = comma,       [END] = end,     [STRING] = string, [NUMBER] = number,
 };
 
+/* The bytes at p are behind us. */
+static void advance(struct document *doc, const char *p, const struct extent *x)
+{
+    const char *feed = x->lines ? memrchr(p, '\n', x->length) : NULL;
+    doc->column = feed ? (uint64_t)(p + x->length - feed) - 1 : doc->column + x->length;
+}
+
 enum document_next tm_json_document_pass(struct document *doc, const char *p, size_t n, bool final,
                                          struct extent *out, err *e)
 {
@@ -519,15 +527,20 @@ enum document_next tm_json_document_pass(struct document *doc, const char *p, si
         w.scan.e = w.scan.begin == p ? e : NULL;
         step = steps[doc->state](doc, &w);
     }
-    if (w.scan.begin == p)
+    if (w.scan.begin == p) {
+        if (step == STEP_BROKEN && e)
+            e->column = doc->column + 1;
         return answers[step];
+    }
     *out = (struct extent){.length = (size_t)(w.scan.begin - p),
                            .lines = json_count_lines(p, w.scan.begin)};
+    advance(doc, p, out);
     return DOCUMENT_PASSED;
 }
 
-void tm_json_document_taken(struct document *doc)
+void tm_json_document_taken(struct document *doc, const char *p, const struct extent *x)
 {
+    advance(doc, p, x);
     doc->state = COMMA;
 }
 
@@ -544,7 +557,9 @@ int tm_json_document_end(const struct document *doc, err *e)
     else
         tm_json_expected(&scan, scan.begin,
                          doc->state == NUMBER ? "',' or a bracket after a value" : wanted(doc));
-    if (e)
+    if (e) {
         e->status = TIDEMILL_E_INPUT;
+        e->column = doc->column + 1;
+    }
     return TIDEMILL_E_INPUT;
 }

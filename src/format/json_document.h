@@ -20,7 +20,7 @@ enum document_next {
     DOCUMENT_PASSED,  /* out->length bytes were no part of a record */
     DOCUMENT_ELEMENT, /* a record begins at p; none of it was looked at */
     DOCUMENT_MORE,    /* what is at p cannot be judged before more bytes are there */
-    DOCUMENT_BROKEN,  /* p is where the document breaks: E_INPUT in e */
+    DOCUMENT_BROKEN,  /* p is where the document breaks: E_INPUT in e, with its column */
 };
 
 /*
@@ -29,7 +29,7 @@ enum document_next {
  */
 enum document_next tm_json_document_pass(struct document *doc, const char *p, size_t n, bool final,
                                          struct extent *out, err *e);
-/* The element that the document stood at was taken, whatever it was. */
-void tm_json_document_taken(struct document *doc);
+/* The element that the document stood at was taken, whatever it was: `x` at p. */
+void tm_json_document_taken(struct document *doc, const char *p, const struct extent *x);
 
 #endif

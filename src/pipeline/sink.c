@@ -320,10 +320,10 @@ static bool has_descriptor(const struct sink *s)
 /* As far as it goes. */
 static int write_pending(struct sink *s, err *e)
 {
-    struct slice left = {s->pending.p + s->at, sink_pending(s)};
-    size_t before = left.n;
+    size_t before = sink_pending(s);
     if (!has_descriptor(s) || before == 0)
         return TIDEMILL_OK;
+    struct slice left = {s->pending.p + s->at, before};
     int status = write_now(s, &left, e);
     if (status == TIDEMILL_OK)
         pass(s, before - left.n);

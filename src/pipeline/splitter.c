@@ -166,7 +166,7 @@ static struct chunk *failure_chunk(struct splitter *s, enum chunk_kind kind, siz
         return c;
     c->failure->record = s->at_start || why->record == NO_RECORD ? 0 : c->first_record;
     c->failure->offset = c->offset;
-    tm_err_at(c->failure, s->file->name, at_line, 0);
+    tm_err_at(c->failure, s->file->name, at_line, why->column);
     return c;
 }
 

@@ -47,6 +47,26 @@ const char *tm_json_skip_value(const char *p, const char *end)
     return p;
 }
 
+bool tm_json_is_deeper(struct slice text, uint32_t levels)
+{
+    const char *p = text.p, *end = text.p + text.n;
+    uint32_t depth = 0;
+    bool escaped;
+    if (text.n / 2 <= levels) /* a level takes two brackets */
+        return false;
+    while ((p = json_find_structure(p, end)) < end) {
+        if (*p == '"') {
+            p = tm_json_skip_string(p, end, &escaped);
+        } else {
+            depth = *p == '{' || *p == '[' ? depth + 1 : depth - 1;
+            if (depth > levels)
+                return true;
+            p++;
+        }
+    }
+    return false;
+}
+
 static uint32_t hex4(const char *p)
 {
     uint32_t v = 0;

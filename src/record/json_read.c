@@ -471,7 +471,7 @@ static const char *read_expected(struct json_scan *s, struct node *n, struct sha
 /* The object at p; what is behind it. */
 static const char *read_object(struct json_scan *s, const char *p, struct node *n)
 {
-    struct shape shape = {.known = true};
+    struct shape shape = {.known = s->r->known_n != 0};
     const char *begin = p;
     p = json_skip_space(p + 1, s->end);
     while (n->count || p == s->end || *p != '}') {

@@ -107,6 +107,8 @@ static inline uint64_t json_count_lines(const char *p, const char *end)
 const char *tm_json_skip_string(const char *p, const char *end, bool *escaped);
 /* Behind the value at p. Valid text only. */
 const char *tm_json_skip_value(const char *p, const char *end);
+/* Are brackets nested more than `levels` deep in it? Valid text only. */
+bool tm_json_is_deeper(struct slice text, uint32_t levels);
 
 /*
  * What the inside of a string literal means, into `out`, which has room for `text.n` bytes (escapes

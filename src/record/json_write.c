@@ -255,10 +255,20 @@ static bool next_field(struct frame *f)
     return false;
 }
 
-/* A field without a place in the source. */
+static bool untouched(const struct field *f)
+{
+    return f->source.p && f->value.kind != VALUE_NONE &&
+           (f->value.kind != VALUE_NODE || !f->value.node->changed);
+}
+
+/* A field without a place in the source; an element that had one keeps its bytes. */
 static int write_built_field(struct json_writer *w, const struct frame *f)
 {
     const struct field *field = &f->n->fields[f->next - 1];
+    if (f->n->kind == NODE_ARRAY && f->n->source.p && untouched(field)) {
+        buf_slice(w->out, field->source);
+        return TIDEMILL_OK;
+    }
     if (f->n->kind == NODE_OBJECT) {
         int status = write_string(w, field->key, true);
         if (status != TIDEMILL_OK)
@@ -289,12 +299,6 @@ static const char *find_value(const struct node *n, const char *start, const cha
         return start;
     const char *p = json_skip_space(tm_json_skip_string(start, end, &escaped), end);
     return json_skip_space(p + 1, end);
-}
-
-static bool untouched(const struct field *f)
-{
-    return f->source.p && f->value.kind != VALUE_NONE &&
-           (f->value.kind != VALUE_NODE || !f->value.node->changed);
 }
 
 /*

@@ -36,7 +36,8 @@ enum duplicates { DUPLICATES_ERROR, DUPLICATES_LAST, DUPLICATES_NUMBER };
 struct field {
     struct slice key;    /* the decoded name */
     const char *start;   /* JSON: where the field begins in the node's source, at the key's quote or
-                            the element; NULL for CSV and for a field that was added */
+                            the element; NULL for CSV, for a field that was added, and for an
+                            element that changed its place */
     struct slice source; /* the value's own bytes in the source, a CSV cell's quotes included;
                             p is NULL once it was assigned (n stays) or when it was added */
     struct value value;  /* JSON or CELL or TEXT as read; NODE once opened, TEXT once a JSON string
@@ -140,10 +141,19 @@ int tm_node_add(struct node *n, struct slice key, struct value v);
 void tm_node_delete(struct node *n, uint32_t i);
 
 /*
+ * Arrays (node_array.c). An element at `i` (<= count), before those that are there; as for tm_node_add.
+ * Element `i` (< count) goes, those behind it move up. Element order[i] comes to stand at `i`; order
+ * has each of 0 .. count-1 once. What only moves keeps its own bytes. E_MEMORY, and nothing was done.
+ */
+int tm_array_insert(struct node *n, uint32_t i, struct value v);
+void tm_array_remove(struct node *n, uint32_t i);
+int tm_array_reorder(struct node *n, const uint32_t *order);
+
+/*
  * A copy of `v` that may be assigned to a node of `arena`: containers are copied deeply where they
  * are changed and as text where they are not. `deep` copies text too, for values that outlive what
- * they point to. `out->node->parent` is set by tm_node_set/add. E_WRITE when what is copied as nodes
- * is nested more than `levels` deep, E_MEMORY when memory is out.
+ * they point to. `out->node->parent` is set by tm_node_set/add. E_WRITE when it is nested more than
+ * `levels` deep, E_MEMORY when memory is out.
  */
 int tm_value_keep(struct arena *arena, const struct value *v, bool deep, uint32_t levels,
                   struct value *out);

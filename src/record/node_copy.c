@@ -85,22 +85,31 @@ static struct node *begin_node(struct copier *c, const struct node *n)
     return to;
 }
 
+/* Text of the source, which may come to stand deeper than it did. */
+static bool copy_json(struct copier *c, struct slice text, struct value *out)
+{
+    c->too_deep = tm_json_is_deeper(text, c->levels);
+    if (c->too_deep)
+        return false;
+    *out = (struct value){.kind = VALUE_JSON, .text = copy_text(c, text)};
+    return out->text.p != NULL;
+}
+
 /* A value: text where it was not changed, so that its own bytes stay. A node is begun. */
 static bool copy_value(struct copier *c, const struct value *v, struct value *out)
 {
     *out = *v;
     switch (v->kind) {
     case VALUE_JSON:
+        return copy_json(c, v->text, out);
     case VALUE_CELL:
     case VALUE_TEXT:
     case VALUE_NUMBER:
         out->text = copy_text(c, v->text);
         return out->text.p || !v->text.p;
     case VALUE_NODE:
-        if (!v->node->changed && tm_json_has_source(v->node)) {
-            *out = (struct value){.kind = VALUE_JSON, .text = copy_text(c, v->node->source)};
-            return out->text.p != NULL;
-        }
+        if (!v->node->changed && tm_json_has_source(v->node))
+            return copy_json(c, v->node->source, out);
         out->node = begin_node(c, v->node);
         return out->node != NULL;
     default:

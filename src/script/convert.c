@@ -314,19 +314,26 @@ struct node *tm_lj_to_object(lua_State *L, int index, const struct target *t,
 
 /* ---- other values ---- */
 
-static void lj_view_to_value(lua_State *L, int index, const struct target *t,
-                             const struct path *path, struct value *out)
+void tm_lj_keep(lua_State *L, const struct target *t, const struct path *path,
+                const struct view *from, struct value *v)
 {
-    const struct view *v = tm_lj_view_check(L, index);
-    struct value value = {.kind = VALUE_NODE, .node = v->node};
     uint32_t most = script_of(L)->config.max_depth;
     uint32_t levels = most > path->depth ? most - path->depth : 0;
-    tm_lj_charge(L, v->node->count * sizeof(struct field));
-    int status = tm_value_keep(t->arena, &value, v->now != t->now, levels, out);
+    if (v->kind == VALUE_NODE)
+        tm_lj_charge(L, v->node->count * sizeof(struct field));
+    int status = tm_value_keep(t->arena, v, from->now != t->now, levels, v);
     if (status == TIDEMILL_E_WRITE)
         tm_lj_fail(L, "values are nested deeper than %d levels", (int)most);
     if (status)
         tm_lj_memory(L);
+}
+
+static void lj_view_to_value(lua_State *L, int index, const struct target *t,
+                             const struct path *path, struct value *out)
+{
+    const struct view *v = tm_lj_view_check(L, index);
+    *out = (struct value){.kind = VALUE_NODE, .node = v->node};
+    tm_lj_keep(L, t, path, v, out);
 }
 
 static void lj_userdata_to_value(lua_State *L, int index, const struct target *t,

@@ -25,6 +25,10 @@ struct path {
 void tm_lj_to_value(lua_State *L, int index, const struct target *t, const struct path *path,
                     struct value *out);
 
+/* Have *v, which is held by `from`, as a value of its own where it goes to; `path` says how deep that is. */
+void tm_lj_keep(lua_State *L, const struct target *t, const struct path *path,
+                const struct view *from, struct value *v);
+
 /*
  * The plain table at `index` as an object. Keys that `order` came with go first, in its order; the
  * rest sorted. `order` may be NULL.

@@ -2,7 +2,7 @@
  * print, warn, io.write, io.stdout and io.stderr: what a script writes goes to the host's log, in
  * record order; standard output belongs to the records. io.output(FILE) still redirects io.write.
  */
-#include "script/state.h"
+#include "script/convert.h"
 
 /* io.stdout and io.stderr: a userdata with this and nothing else in it. */
 static const char stream_tag;
@@ -41,8 +41,14 @@ static void lj_write(lua_State *L, int first)
 {
     luaL_Buffer b;
     int n = lua_gettop(L);
-    for (int i = first; i <= n; i++)
+    for (int i = first; i <= n; i++) {
+        struct slice digits = tm_wide_digits(L, i);
+        if (digits.p) {
+            lua_pushlstring(L, digits.p, digits.n);
+            lua_replace(L, i);
+        }
         luaL_checkstring(L, i);
+    }
     luaL_buffinit(L, &b);
     for (int i = first; i <= n; i++) {
         lua_pushvalue(L, i);

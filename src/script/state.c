@@ -268,6 +268,7 @@ static int lj_open(lua_State *L)
     tm_lj_open_keys(L, s);
     tm_lj_open_view(L, s);
     tm_lj_open_wide(L, s);
+    tm_lj_open_table(L);
     tm_lj_open_random(L);
     tm_lj_open_print(L, s);
     tm_lj_open_os(L);

@@ -183,6 +183,7 @@ void tm_lj_open_tidemill(lua_State *L, struct script *s);
 /* Leaves ctx on the stack. */
 void tm_lj_open_ctx(lua_State *L);
 void tm_lj_open_print(lua_State *L, struct script *s);
+void tm_lj_open_table(lua_State *L);
 void tm_lj_open_os(lua_State *L);
 void tm_lj_open_random(lua_State *L);
 void tm_lj_open_json(lua_State *L);

@@ -239,17 +239,32 @@ static uint32_t depth_of(const struct node *n)
     return depth;
 }
 
+void tm_lj_view_value(lua_State *L, const struct view *v, int index, struct path *path,
+                      struct value *out)
+{
+    struct target t = {v->node->arena, v->now};
+    int type = lua_type(L, index);
+    if (type == LUA_TTABLE || type == LUA_TUSERDATA)
+        path->depth = depth_of(v->node) + 1;
+    tm_lj_to_value(L, index, &t, path, out);
+}
+
+void tm_lj_view_keep(lua_State *L, const struct view *v, const struct view *from,
+                     struct value *value)
+{
+    struct target t = {v->node->arena, v->now};
+    struct path path = {.depth = depth_of(v->node) + 1};
+    tm_lj_keep(L, &t, &path, from, value);
+}
+
 /* What is at stack index 3, to be assigned in `v` under the key that `path` holds. */
 static inline struct value lj_new_value(lua_State *L, const struct view *v, int type,
                                         struct path path)
 {
-    struct target t = {v->node->arena, v->now};
     struct value value;
     if (type == LUA_TNUMBER)
         return lj_number(L, 3);
-    if (type == LUA_TTABLE || type == LUA_TUSERDATA)
-        path.depth = depth_of(v->node) + 1;
-    tm_lj_to_value(L, 3, &t, &path, &value);
+    tm_lj_view_value(L, v, 3, &path, &value);
     return value;
 }
 

@@ -32,6 +32,19 @@ void tm_lj_view_push_metatable(lua_State *L, enum node_kind kind);
 /* Push a view of a record of the call in hand; the metatable of its kind is at `metatable`. */
 struct view *tm_lj_view_push_record(lua_State *L, struct node *n, int metatable);
 
+struct path;
+
+/*
+ * What is at `index` as a value to be assigned in `v`, where `path` says. Finalizers may run: what is
+ * known of `v` is to be looked at again.
+ */
+void tm_lj_view_value(lua_State *L, const struct view *v, int index, struct path *path,
+                      struct value *out);
+
+/* Have *value, which `from` holds, as a value that may be assigned in `v`. */
+void tm_lj_view_keep(lua_State *L, const struct view *v, const struct view *from,
+                     struct value *value);
+
 /* Push what field `i` of the view at `index` holds. */
 void tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i);
 

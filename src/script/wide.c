@@ -1,8 +1,8 @@
 /*
  * Wide numbers: JSON numbers that neither int64 nor a float holds. A script sees a userdata with the
  * digits; equal digits are one value, so that it works as a table key and with ==. Arithmetic and
- * comparison are those of floats, string methods work on the digits, and it is written back as it
- * came.
+ * comparison are those of floats, tonumber gives one, string methods work on the digits, and it is
+ * written back as it came.
  */
 #include "script/convert.h"
 
@@ -90,6 +90,15 @@ static int lj_compare(lua_State *L)
     return 1;
 }
 
+/* tonumber as Lua has it, upvalue 1, and the nearest float for a wide number. */
+static int lj_tonumber(lua_State *L)
+{
+    if (lua_gettop(L) != 1 || !wide_at(L, 1))
+        return lua_tocfunction(L, lua_upvalueindex(1))(L);
+    lj_push_operand(L, 1, "");
+    return 1;
+}
+
 static int lj_tostring(lua_State *L)
 {
     const struct wide *w = wide_at(L, 1);
@@ -171,6 +180,9 @@ void tm_lj_open_wide(lua_State *L, struct script *s)
     lua_setfield(L, -3, "__name");
     lua_setfield(L, -2, "__metatable");
     s->ref.wide = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_getglobal(L, "tonumber");
+    lua_pushcclosure(L, lj_tonumber, 1);
+    lua_setglobal(L, "tonumber");
     lua_newtable(L);
     lua_newtable(L);
     lua_pushliteral(L, "v");

@@ -150,6 +150,23 @@ static void check_separators(struct spec *s, bool clean)
         complain(s, "output.separator", "'output.separator' is empty");
 }
 
+/* RFC 6901 section 3. */
+static void check_pointer(struct spec *s, bool clean)
+{
+    const char *at = s->values.input.at;
+    struct slice shown = tm_shown(slice_of(at));
+    (void)clean;
+    if (*at && *at != '/')
+        complain(s, "input.at", "'%.*s' is no JSON Pointer: it begins with '/', as /items does",
+                 (int)shown.n, shown.p);
+    for (const char *tilde = strchr(at, '~'); tilde; tilde = strchr(tilde + 1, '~'))
+        if (tilde[1] != '0' && tilde[1] != '1') {
+            complain(s, "input.at", "'%.*s' is no JSON Pointer: in names '~' is written ~0, '/' ~1",
+                     (int)shown.n, shown.p);
+            break;
+        }
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -181,7 +198,7 @@ void tm_spec_contradictions(struct spec *s)
 {
     static void (*const checks[])(struct spec *, bool) = {
         check_script,   check_batch,      check_quarantine, check_dialects,
-        check_encoding, check_separators, check_columns};
+        check_encoding, check_separators, check_pointer,    check_columns};
     bool clean = s->problems_n == 0;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         checks[i](s, clean);

@@ -163,6 +163,45 @@ def test_miller(folder, random_):
     return f"{runs} conversions as Miller's, {test_flatten(folder, random_)}"
 
 
+MILLER_TEXTS = ["", "a", "é Ω 東 🌊", "a/b", "{", "],", "x: y", "two words", "\\", '"quoted"', "tab\t", "line\nend", "\u2028"]
+MILLER_NUMBERS = ["0", "7", "-12", "1.50", "0.1000", "-0.5", "1E5", "1e-7", "2.5e+10", "9007199254740993", "9223372036854775807",
+                  "-9223372036854775808", "0.1234567890123456789", "1e300", "5e-324"]
+
+
+def miller_value(random_, depth, count):
+    """What Miller keeps: names without quotes and not empty, no NUL, numbers in range (fidelity:
+    peer-miller-empty-name, peer-miller-quoted-name, peer-miller-escaped-nul, peer-miller-digits, peer-miller-range)."""
+    count[0] += 1
+    kind = random_.randrange(10 if depth < 5 else 7)
+    if kind < 3:
+        return python_json.string_of(random_, random_.choice(MILLER_TEXTS))
+    if kind < 6:
+        return random_.choice(MILLER_NUMBERS)
+    if kind == 6:
+        return random_.choice(["true", "false", "null"])
+    inside = [miller_value(random_, depth + 1, count) for _ in range(random_.randrange(4))]
+    if kind == 7:
+        return "[" + ", ".join(inside) + "]"
+    return "{" + ",".join(f'"{k}": {v}' for k, v in zip(random_.sample("abcdefé", len(inside)), inside)) + "}"
+
+
+def test_miller_values(folder, random_):
+    if not shutil.which("mlr"):
+        return "no Miller"
+    path, count, lines = folder / "values.jsonl", [0], []
+    while count[0] < VALUES:
+        lines.append("{" + ",".join(f'"{k}":{miller_value(random_, 1, count)}' for k in random_.sample("klmno", random_.randrange(1, 5))) + "}")
+    path.write_bytes(("\n".join(lines) + "\n").encode())
+    theirs = miller(path, "jsonl", "jsonl")
+    for code in "return r", python_json.REBUILD:
+        ours = convert(path, "jsonl", "-w", "2", code=code).decode()
+        for a, b in zip(ours.split("\n"), theirs.split("\n"), strict=True):
+            if a != b:
+                a, b = (json.loads(text, parse_int=python_json.Number, parse_float=python_json.Number) for text in (a, b))
+                expect(python_json.same(a, b), a, b)
+    return f"{count[0]} values as Miller reads them"
+
+
 def nested_of(random_, depth):
     kind = random_.randrange(8 if depth < 4 else 5)
     if kind < 5:
@@ -217,7 +256,7 @@ def test_jq(folder, random_):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="tidemill-conversions.") as name:
-        print("; ".join(test(pathlib.Path(name), random.Random(SEED)) for test in (test_pairs, test_miller, test_jq)))
+        print("; ".join(test(pathlib.Path(name), random.Random(SEED)) for test in (test_pairs, test_miller, test_miller_values, test_jq)))
 
 
 if __name__ == "__main__":

@@ -345,6 +345,35 @@ static void csv_copies_outlive(void **state)
     expect_json(copy, "{\"1\":12,\"2\":\"a\\\"b\"}");
 }
 
+/* What moves keeps its bytes, read or not; what stands before it also what is around them. */
+static void elements_move(void **state)
+{
+    static const char text[] = "{\"a\":[ 1.50, \"\\u0041\" , {\"x\" :1E5} , 2 ]}";
+    static const uint32_t backwards[] = {3, 2, 1, 0}, last_two[] = {0, 1, 3, 2},
+                          as_it_is[] = {0, 1, 2, 3};
+    struct value a, v;
+    struct node *n = read_json(*state, slice_of(text));
+    tm_node_get(n, 0, &a);
+    assert_int_equal(tm_array_reorder(a.node, as_it_is), TIDEMILL_OK);
+    assert_false(n->changed);
+    assert_int_equal(tm_array_reorder(a.node, last_two), TIDEMILL_OK);
+    assert_true(n->changed && a.node->changed);
+    expect_json(n, "{\"a\":[ 1.50, \"\\u0041\",2,{\"x\" :1E5} ]}");
+    for (uint32_t i = 0; i < 4; i++)
+        tm_node_get(a.node, i, &v);
+    assert_int_equal(tm_array_reorder(a.node, backwards), TIDEMILL_OK);
+    expect_json(n, "{\"a\":[{\"x\" :1E5},2,\"\\u0041\",1.50]}");
+    tm_node_set(v.node, 0, int_value(7));
+    assert_int_equal(tm_array_insert(a.node, 4, int_value(8)), TIDEMILL_OK);
+    assert_int_equal(tm_array_insert(a.node, 0, int_value(9)), TIDEMILL_OK);
+    tm_array_remove(a.node, 2);
+    expect_json(n, "{\"a\":[9,{\"x\" :7},\"\\u0041\",1.50,8]}");
+    while (a.node->count)
+        tm_array_remove(a.node, 0);
+    assert_int_equal(tm_array_reorder(a.node, NULL), TIDEMILL_OK);
+    expect_json(n, "{\"a\":[]}");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -359,6 +388,7 @@ int main(void)
         cmocka_unit_test(values_are_kept),
         cmocka_unit_test(copies_outlive),
         cmocka_unit_test(csv_copies_outlive),
+        cmocka_unit_test(elements_move),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
