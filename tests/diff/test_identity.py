@@ -75,7 +75,7 @@ def json_out(data):
         while text[at] in space + ",":
             at += 1
         if text[at] == "]":
-            return ("[\n" + ",\n".join(out) + "\n" * bool(out) + "]\n").encode()
+            return ("[\n" + ",\n".join(out) + "\n]\n").encode() if out else b"[]\n"  # fidelity: document-empty-array
         end = decode(text, at)[1]
         out.append(text[at:end])
         at = end
