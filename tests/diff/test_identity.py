@@ -99,7 +99,8 @@ def wanted(name, data):
         return out
     if name == "jsonl":
         out = out.rstrip(b"\r")
-    return None if out.endswith(b"\r") else out + b"\n"
+    ends = b"\r\n" if name in ("csv", "tsv") and data.split(b"\n")[0].endswith(b"\r") else b"\n"
+    return None if out.endswith(b"\r") else out + ends
 
 
 # ---- running ----
