@@ -75,7 +75,7 @@ def json_out(data):
         while text[at] in space + ",":
             at += 1
         if text[at] == "]":
-            return ("[\n" + ",\n".join(out) + "\n" * bool(out) + "]\n").encode()
+            return ("[\n" + ",\n".join(out) + "\n]\n").encode() if out else b"[]\n"  # fidelity: document-empty-array
         end = decode(text, at)[1]
         out.append(text[at:end])
         at = end
@@ -99,7 +99,8 @@ def wanted(name, data):
         return out
     if name == "jsonl":
         out = out.rstrip(b"\r")
-    return None if out.endswith(b"\r") else out + b"\n"
+    ends = b"\r\n" if name in ("csv", "tsv") and data.split(b"\n")[0].endswith(b"\r") else b"\n"
+    return None if out.endswith(b"\r") else out + ends
 
 
 # ---- running ----
