@@ -153,7 +153,7 @@ ZOO = {
     "string.rep": ("local s = 'x' while true do s = s:rep(16) end", AT_LIMIT),
     "string.rep at once": ("local s = ('x'):rep(1 << 33)", None),
     "string.rep in pcall": ("while true do pcall(string.rep, 'x', 1 << 33) end", SLOW),
-    "sort": ("local t = {} for k = 1, 100000 do t[k] = k end table.sort(t, function() return true end)", None),
+    "sort": ("local t = {} for k = 1, 100000 do t[k] = k end table.sort(t, function() return true end) error('sorted')", None),
     "sort without end": ("table.sort({3, 2, 1}, function() while true do end end)", SLOW),
     "table doubling": ("local t = {1} while true do for k = 1, #t do t[#t + 1] = k end end", AT_LIMIT),
     "concatenation": ("local s = 'x' while true do s = s .. s end", AT_LIMIT),
