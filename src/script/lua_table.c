@@ -132,9 +132,9 @@ static const uint32_t *lj_sorted(lua_State *L, struct view *v, uint32_t n)
 static int lj_sort_table(lua_State *L)
 {
     lua_Integer n = luaL_len(L, 1);
-    if (n <= BY_LUA)
+    if (n <= BY_LUA || n >= INT_MAX) /* of so many it says that they are too many */
         return lj_original(L);
-    const uint32_t *order = lj_sorted(L, NULL, n < INT_MAX ? (uint32_t)n : INT_MAX);
+    const uint32_t *order = lj_sorted(L, NULL, (uint32_t)n);
     for (uint32_t i = 0; i < (uint32_t)n; i++) {
         if (order[i] == i)
             continue;
