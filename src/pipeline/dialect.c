@@ -19,13 +19,13 @@ static char byte_of(const char *option, char byte)
 }
 
 /* Told where the format is known: it may go by a file's name. */
-static int refuse_byte(const char *key, const struct format *f, err *e)
+static int refuse_byte(const struct spec *spec, const char *key, const struct format *f, err *e)
 {
-    return tm_err_set(
-        e, TIDEMILL_E_SPEC,
-        "'%s' is given, but fields of %s are parted by tabs and never quoted (csv takes "
-        "it)",
-        key, f->name);
+    tm_err_set(e, TIDEMILL_E_SPEC,
+               "'%s' is given, but fields of %s are parted by tabs and never quoted (csv takes it)",
+               key, f->name);
+    tm_spec_locate(spec, key, e);
+    return TIDEMILL_E_SPEC;
 }
 
 int tm_dialect_input(const struct spec *spec, const struct format *f, struct arena *arena,
@@ -34,7 +34,7 @@ int tm_dialect_input(const struct spec *spec, const struct format *f, struct are
     const struct spec_values *v = &spec->values;
     const struct spec_types *types = &v->input.types;
     if (f->escapes && (v->input.delimiter || v->input.quote))
-        return refuse_byte(v->input.delimiter ? "input.delimiter" : "input.quote", f, e);
+        return refuse_byte(spec, v->input.delimiter ? "input.delimiter" : "input.quote", f, e);
     *out = (struct input_dialect){
         .delimiter = byte_of(v->input.delimiter, f->delimiter),
         .quote = byte_of(v->input.quote, f->quote),
@@ -59,11 +59,13 @@ int tm_dialect_input(const struct spec *spec, const struct format *f, struct are
 }
 
 /* Who names columns means to have those and no others: that is not passed over in silence. */
-static int refuse_columns(const struct format *f, err *e)
+static int refuse_columns(const struct spec *spec, const struct format *f, err *e)
 {
-    return tm_err_set(e, TIDEMILL_E_SPEC,
-                      "'output.columns' is given, but %s has no columns (csv, tsv and table have)",
-                      f->name);
+    tm_err_set(e, TIDEMILL_E_SPEC,
+               "'output.columns' is given, but %s has no columns (csv, tsv and table have)",
+               f->name);
+    tm_spec_locate(spec, "output.columns", e);
+    return TIDEMILL_E_SPEC;
 }
 
 int tm_dialect_output(const struct spec *spec, const struct format *f, struct arena *arena,
@@ -74,9 +76,9 @@ int tm_dialect_output(const struct spec *spec, const struct format *f, struct ar
     char delimiter = f->escapes ? f->delimiter : byte_of(v->input.delimiter, f->delimiter);
     char quote = f->escapes ? f->quote : byte_of(v->input.quote, f->quote);
     if (f->escapes && (v->output.delimiter || v->output.quote))
-        return refuse_byte(v->output.delimiter ? "output.delimiter" : "output.quote", f, e);
+        return refuse_byte(spec, v->output.delimiter ? "output.delimiter" : "output.quote", f, e);
     if (v->output.columns.n && !f->has_columns)
-        return refuse_columns(f, e);
+        return refuse_columns(spec, f, e);
     *out = (struct output_dialect){
         .delimiter = byte_of(v->output.delimiter, delimiter),
         .quote = byte_of(v->output.quote, quote),
