@@ -303,5 +303,5 @@ def kill(pid, number=signal.SIGKILL):
 
 
 def main():
-    faulthandler.dump_traceback_later((40 if LONG else 4) * DEADLINE, exit=True)
+    faulthandler.dump_traceback_later((40 if LONG else 8) * DEADLINE, exit=True)
     unittest.main(module="__main__", argv=[sys.argv[0], *sys.argv[1:]], verbosity=1)

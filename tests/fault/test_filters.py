@@ -16,6 +16,8 @@ import unittest
 
 import harness
 
+# A sanitizer would make a report and an exit out of SIGSEGV.
+os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0"
 ECHO = "return function(r) return r end"
 ISOLATIONS = ("fork", "exec")
 PACK = {"gzip": ["gzip", "-c"], "zstd": ["zstd", "-qc"]}

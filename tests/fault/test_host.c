@@ -550,9 +550,13 @@ static int idle_is_stopped(void)
     return idle_is_hurt(SIGSTOP);
 }
 
-/* A child of this number that leads a group and answers at `fd`; false: that cannot be had here. */
-static bool take_number(pid_t number, int fd)
+/*
+ * A child of this number that leads a group and answers at ends[1], until ends[0] is closed. False: that
+ * cannot be had here.
+ */
+static bool take_number(pid_t number, const int ends[2])
 {
+    int fd = ends[1];
     for (int i = 0; i < 50; i++) {
         FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "w");
         if (!last || fprintf(last, "%d", (int)number - 1) < 0 || fclose(last) != 0)
@@ -560,6 +564,7 @@ static bool take_number(pid_t number, int fd)
         pid_t pid = fork();
         if (pid == 0) {
             char byte;
+            close(ends[0]);
             while (read(fd, &byte, 1) == 1 && write(fd, &byte, 1) == 1)
                 ;
             _exit(0);
@@ -584,7 +589,7 @@ static int number_is_taken(void)
     CHECK(kill(w.worker, SIGKILL) == 0);
     while (kill(w.worker, 0) == 0)
         sched_yield();
-    if (!take_number(w.worker, ends[1])) {
+    if (!take_number(w.worker, ends)) {
         fprintf(stderr, "not shown: numbers of processes cannot be chosen here\n");
         return cool_down(&w);
     }
