@@ -146,7 +146,7 @@ static void verbatim(struct writer *w, const struct reader *origin)
 /* A record that came as a line is one still, if no more than a scalar was put into it. */
 static bool is_line(const struct writer *w, const struct node *record)
 {
-    if (record->origin != w->origin || record->assigned == 0)
+    if (!w->origin || record->origin != w->origin || record->assigned == 0)
         return false;
     if (record->assigned == ASSIGNED_NONE)
         return true;
