@@ -19,8 +19,9 @@
 struct ahead {
     const char *next, *limit; /* the next record, and the chunk's end; NULL between chunks */
     const char *block, *rest; /* the block at hand, and what was not looked at yet */
-    uint64_t feeds, ends,
-        marks; /* LF; LF and delimiters; quotes or backslashes: not before `next` */
+    uint64_t feeds;           /* where in the block LF stands, */
+    uint64_t ends;            /* LF or a delimiter, not before `next`, */
+    uint64_t marks;           /* quotes or backslashes, not before `next` */
 };
 
 struct reader {
@@ -397,8 +398,8 @@ enum parse_verdict tm_csv_parse(struct reader *r, struct arena *arena, const cha
         verdict = skip_line(p, n, out);
     else
         verdict = parse(r, arena, p, n, out, e);
-    /* Other bytes may come to stand where these do. */
-    if (out->length == n)
+    /* Other bytes may come to stand where these do; and behind a row that was not plain all is new. */
+    if (out->length == n || r->ahead.next == p)
         r->ahead.next = NULL;
     return verdict;
 }

@@ -25,9 +25,9 @@ struct json_reader {
     uint32_t known_n, known_cap;
     struct buf known_bytes;
     uint32_t expected; /* fields of the record before */
-    uint32_t unlike,
-        pass;        /* records for tm_json_read_like() to pass over, and when it fails again */
-    bool of_records; /* messages may hint at options */
+    uint32_t unlike;   /* records that tm_json_read_like() is to pass over, */
+    uint32_t pass;     /* and how many when it fails again */
+    bool of_records;   /* messages may hint at options */
     enum duplicates duplicates;
     struct json_edits edits; /* of the record at hand, where duplicates are allowed */
     struct slice wrap;

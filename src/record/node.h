@@ -64,9 +64,8 @@ struct columns {
 
 struct node {
     enum node_kind kind;
-    bool changed; /* something in here or below was assigned, added or deleted */
-    bool
-        reshaped; /* objects: a field was added or deleted, so the names differ from the source's */
+    bool changed;   /* something in here or below was assigned, added or deleted */
+    bool reshaped;  /* objects: a field was added or deleted: the names differ from the source's */
     uint32_t count; /* fields in use, deleted ones included */
     uint32_t cap;
     uint32_t live;      /* fields that are not deleted; == count for arrays, which have no holes */

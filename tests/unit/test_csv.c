@@ -424,7 +424,7 @@ static void say_row(struct buf *out, struct reader *r, const char *p, size_t n,
 
 /*
  * A reader remembers what it saw of the bytes behind a record. It must say what one without a past does,
- * also when other chunks have come to stand in the same place.
+ * also when other chunks have come to stand in the same place, be the one before read to its end or not.
  */
 static void test_chunks(void **state)
 {
@@ -472,6 +472,11 @@ static void test_chunks(void **state)
             csv->reader_free(fresh);
             if (!slice_eq(buf_view(&one), buf_view(&other)))
                 fail_msg("%.*s\nnot %.*s", (int)other.n, other.p, (int)one.n, one.p);
+            /* Or where the last one that was looked at did. */
+            if (rand() % 16 == 0) {
+                next = at;
+                break;
+            }
             at += parsed.length;
             next = at < n && rand() % 2 ? at : next;
         }
