@@ -51,10 +51,15 @@ def lines_of(random_, n):
     return [{"line": (False, random_.choice([t for t in TEXTS if "\n" not in t]))} for _ in range(n)]
 
 
-def write_json_record(record):
+def write_json_record(record, comma=","):
     fields = (json.dumps(k, ensure_ascii=False) + ":" + (v if number else json.dumps(v, ensure_ascii=False))
               for k, (number, v) in record.items())
-    return "{" + ",".join(fields) + "}"
+    return "{" + comma.join(fields) + "}"
+
+
+def write_json(records):
+    """Most elements stand on several lines, as in files that people read."""
+    return "[\n" + ",\n".join(write_json_record(r, ",\n  " if i % 4 else ",") for i, r in enumerate(records)) + "\n]\n"
 
 
 def write_csv(records):
@@ -80,7 +85,7 @@ WRITERS = {
     "csv": write_csv,
     "tsv": write_tsv,
     "jsonl": lambda records: "".join(write_json_record(r) + "\n" for r in records),
-    "json": lambda records: "[\n" + ",\n".join(map(write_json_record, records)) + "\n]\n",
+    "json": write_json,
     "text": lambda records: "".join(r["line"][1] + "\n" for r in records),
 }
 
