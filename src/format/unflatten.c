@@ -413,15 +413,19 @@ static int name_flattened(const struct unflatten *u, const struct output_dialect
     return TIDEMILL_OK;
 }
 
-static void name_nested(const struct unflatten *u, const struct columns *columns,
-                        struct slice *names, struct slice *raw)
+/* Names of the first level. They are copied, as the file's own go with it. */
+static int name_nested(const struct unflatten *u, struct arena *arena,
+                       const struct columns *columns, struct slice *names, struct slice *raw)
 {
     for (uint32_t i = 0; i < u->columns.n; i++) {
         const struct entry *entry = &u->entries[u->branches[0].entry + i];
-        names[i] = entry->key;
+        names[i] = tm_arena_copy(arena, entry->key);
+        if (!names[i].p)
+            return TIDEMILL_E_MEMORY;
         if (columns->raw && entry->holds == NO_BRANCH)
             raw[i] = columns->raw[entry->first];
     }
+    return TIDEMILL_OK;
 }
 
 int tm_unflatten_header(const struct unflatten *u, const struct output_dialect *od,
@@ -438,7 +442,7 @@ int tm_unflatten_header(const struct unflatten *u, const struct output_dialect *
     if (flat)
         status = name_flattened(u, od, arena, columns, names, raw);
     else
-        name_nested(u, columns, names, raw);
+        status = name_nested(u, arena, columns, names, raw);
     columns->n = n;
     columns->names = names;
     columns->raw = columns->raw ? raw : NULL;
