@@ -47,6 +47,8 @@ def lua(code, way="json-keys"):
 
 JSONL = "read_json('{input}', format='newline_delimited')"
 CSV = "read_csv('{input}')"
+# In a CSV file true is a text: tidemill makes it one of JSON.
+CSV_TEXT = "read_csv('{input}', types={{'flag': 'VARCHAR'}})"
 DOUBLE = "* REPLACE (x * 2 AS x)"
 MLR_DOUBLE = "put '$x = $x * 2' {input}"
 
@@ -91,7 +93,7 @@ CASES = [
     }, "csv"),
     Case("csv-to-jsonl", "csv", None, ["each", "-t", "jsonl", "return r"], {
         "mlr": "mlr --icsv --ojsonl cat {input}",
-        "duckdb": duckdb("*", CSV, "json"),
+        "duckdb": duckdb("*", CSV_TEXT, "json"),
     }, "json"),
     Case("jsonl-to-csv", "jsonl", None, ["each", "-t", "csv", "return r"], {
         "jq": "jq -nr '" + COLUMNS + ", (inputs | [.[]]) | @csv' {input}",
