@@ -239,6 +239,12 @@ static int check_depth(const struct input_dialect *d, const struct parts *p,
     return TIDEMILL_OK;
 }
 
+static int no_memory(err *e)
+{
+    tm_err_memory(e, "a header");
+    return TIDEMILL_E_MEMORY;
+}
+
 /* The tree, its entries in their places; `scratch` is given back by the caller. */
 static int make_tree(const struct input_dialect *d, struct unflatten *u, struct arena *arena,
                      struct arena *scratch, err *e)
@@ -248,7 +254,7 @@ static int make_tree(const struct input_dialect *d, struct unflatten *u, struct 
     uint32_t n = u->flat->n;
     uint32_t *order = arena_alloc(scratch, n * sizeof *order);
     if (!order || !cut_names(u->flat, d->separator, arena, &parts))
-        return tm_err_memory(e, "a header");
+        return no_memory(e);
     int status = check_depth(d, &parts, u->flat, &most, e);
     if (status != TIDEMILL_OK)
         return status;
@@ -256,7 +262,7 @@ static int make_tree(const struct input_dialect *d, struct unflatten *u, struct 
     u->entries = arena_alloc(arena, parts.first[n] * sizeof *u->entries);
     u->branches = arena_alloc(arena, (parts.first[n] + (size_t)1) * sizeof *u->branches);
     if (!g.path || !u->entries || !u->branches)
-        return tm_err_memory(e, "a header");
+        return no_memory(e);
     memset(u->branches, 0, (parts.first[n] + (size_t)1) * sizeof *u->branches);
     for (uint32_t i = 0; i < n; i++)
         order[i] = i;
@@ -288,13 +294,13 @@ int tm_unflatten_new(const struct input_dialect *d, struct arena *arena,
     struct arena scratch;
     struct unflatten *u = arena_alloc(arena, sizeof *u);
     if (!u)
-        return tm_err_memory(e, "a header");
+        return no_memory(e);
     *u = (struct unflatten){.flat = columns, .separator = d->separator, .branches_n = 1};
     tm_arena_init(&scratch);
     int status = make_tree(d, u, arena, &scratch, e);
     tm_arena_release(&scratch);
     if (status == TIDEMILL_OK && !name_fields(u, arena))
-        status = tm_err_memory(e, "a header");
+        status = no_memory(e);
     if (status == TIDEMILL_OK)
         *out = u;
     return status;
