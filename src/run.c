@@ -46,6 +46,7 @@ static void dismiss_workers(struct tidemill_run *run)
         if (w->hand_n || link_waiting(&w->link) || w->gone || run->stopping ||
             run->pool == &run->own)
             tm_pool_stop(run->pool, w, &run->loop, &ignored);
+        tm_pool_drop_left(w);
         w->hand_n = 0;
     }
 }
@@ -284,14 +285,16 @@ static int move_worker(struct tidemill_run *run, struct worker_handle *w, err *e
     return ready && !w->gone ? tm_collector_read(&run->collector, w, e) : TIDEMILL_OK;
 }
 
-/* Workers that are gone with nothing left to say and nothing in hand. */
+/* Workers that are gone, but for the one whose turn it is: what that has said counts first. */
 static int bury(struct tidemill_run *run, err *e)
 {
     int status = TIDEMILL_OK;
     for (uint32_t i = 0; i < run->plan->workers && status == TIDEMILL_OK; i++) {
         struct worker_handle *w = &run->pool->workers[i];
-        if (w->gone && !w->hand_n && w->state != WORKER_NONE && w->state != WORKER_ENDED)
-            status = tm_recovery_died(&run->recovery, w, NULL, e);
+        if (!w->gone || w->state == WORKER_NONE || w->state == WORKER_ENDED)
+            continue;
+        status = w->hand_n ? tm_recovery_died_early(&run->recovery, w, e)
+                           : tm_recovery_died(&run->recovery, w, NULL, e);
     }
     return status;
 }

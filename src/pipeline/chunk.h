@@ -40,11 +40,15 @@ enum chunk_kind {
     CHUNK_BROKEN,  /* the input ends here with an error: `failure` */
 };
 
-/* How often results are committed: the more deaths a chunk has seen, the more often. */
+/*
+ * How often results are committed: the more deaths a chunk has seen, the more often. The deadly
+ * record, if there is one, lies within one commit of where the last process ended; past that, the
+ * chunk is like any other.
+ */
 enum chunk_care {
     CARE_NONE,
-    CARE_AGAIN,  /* as before: whoever killed the worker may have been anybody */
-    CARE_TIME,   /* every quarter of a millisecond */
+    CARE_AGAIN,  /* whoever killed the worker may have been anybody */
+    CARE_TIME,   /* the distance is short enough that every record can be committed over it */
     CARE_RECORD, /* every record, so that the next death names the one that was in hand */
     CARE_ALONE,  /* every record, and the next one is sent alone */
 };
@@ -71,10 +75,12 @@ struct chunk {
         uint64_t line;
     } found;
     uint32_t part, part_end; /* records of the part that the worker has: all, unless one died */
+    uint32_t said;           /* records done by a dead worker, whose results wait for their turn */
     enum chunk_care care;
-    uint32_t alone;  /* deaths in a row with record `done` (or its batch) alone in hand, */
-    uint32_t killed; /* and beside them those by a signal that somebody may have sent */
-    uint32_t doomed; /* 1 + the record that was over its time, 0: none; up to doomed_end */
+    uint32_t commits; /* since the last death */
+    uint32_t alone;   /* deaths in a row with record `done` (or its batch) alone in hand, */
+    uint32_t killed;  /* and beside them those by a signal that somebody may have sent */
+    uint32_t doomed;  /* 1 + the record that was over its time, 0: none; up to doomed_end */
     uint32_t doomed_end;
 };
 

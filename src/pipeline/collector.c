@@ -29,11 +29,17 @@ static int take_answer(struct collector *c, struct worker_handle *w, const struc
     return status;
 }
 
-/* Frames up to the next RESULT. A frame that no worker sends makes it one that is gone. */
+/*
+ * Frames up to the next RESULT. A frame that no worker sends makes it one that is gone. What it is
+ * busy with comes after what processes before it have said.
+ */
 static int take_answers(struct collector *c, struct worker_handle *w, err *e)
 {
     struct frame f;
-    while (tm_frame_type(&w->reader) != FRAME_RESULT) {
+    uint8_t type;
+    while ((type = tm_frame_type(&w->reader)) != FRAME_RESULT) {
+        if (type == FRAME_BUSY && frame_pending(&w->left))
+            return TIDEMILL_OK;
         enum frame_next next = tm_frame_next(&w->reader, &f);
         if (next == FRAME_BAD)
             w->gone = w->garbage = true;
@@ -67,15 +73,33 @@ int tm_collector_read(struct collector *c, struct worker_handle *w, err *e)
     return take_answers(c, w, e);
 }
 
-/* Commit one frame of the worker of the first chunk. *more: there may be another. */
-static int take_result(struct collector *c, struct worker_handle *w, bool *more, err *e)
+/* Commit one frame of the worker of the first chunk, from this reader. */
+static int commit(struct collector *c, struct worker_handle *w, struct frame_reader *from, err *e)
 {
     struct frame f;
     struct chunk *chunk = c->merger->first;
+    if (tm_frame_next(from, &f) != FRAME_TAKEN || w->hand_n == 0 || w->hand[0] != chunk)
+        return tm_recovery_died(c->recovery, w, RECOVERY_GARBAGE, e);
+    uint32_t before = chunk->done;
+    int status = tm_merger_result(c->merger, f.payload, e);
+    if (chunk->done > before)
+        tm_recovery_progress(c->recovery, chunk);
+    /* A record that fails the job has a number; a frame that is broken has none. */
+    if (status == TIDEMILL_E_WORKER && e->record == 0)
+        return tm_recovery_died(c->recovery, w, RECOVERY_GARBAGE, e);
+    return status == TIDEMILL_OK ? tm_recovery_next(c->recovery, w, e) : status;
+}
+
+/* Let the worker of the first chunk have a frame committed. *more: there may be another. */
+static int take_result(struct collector *c, struct worker_handle *w, bool *more, err *e)
+{
+    const struct chunk *chunk = c->merger->first;
     int status = take_answers(c, w, e);
     if (status != TIDEMILL_OK)
         return status;
     *more = true;
+    if (frame_pending(&w->left))
+        return commit(c, w, &w->left, e);
     if (w->state == WORKER_NONE) {
         status = tm_recovery_restart(c->recovery, w, e);
         *more = w->state != WORKER_NONE || w->hand_n == 0;
@@ -87,17 +111,9 @@ static int take_result(struct collector *c, struct worker_handle *w, bool *more,
         return w->gone ? tm_recovery_died(c->recovery, w, garbage, e) : TIDEMILL_OK;
     }
     /* Nobody has results of a chunk that was not handed over wholly. */
-    if (tm_frame_next(&w->reader, &f) != FRAME_TAKEN || w->hand_n == 0 || w->hand[0] != chunk ||
-        tm_link_holds(&w->link, (struct slice){chunk->p, chunk->n}))
+    if (tm_link_holds(&w->link, (struct slice){chunk->p, chunk->n}))
         return tm_recovery_died(c->recovery, w, RECOVERY_GARBAGE, e);
-    uint32_t before = chunk->done;
-    status = tm_merger_result(c->merger, f.payload, e);
-    if (chunk->done > before)
-        tm_recovery_progress(c->recovery, chunk);
-    /* A record that fails the job has a number; a frame that is broken has none. */
-    if (status == TIDEMILL_E_WORKER && e->record == 0)
-        return tm_recovery_died(c->recovery, w, RECOVERY_GARBAGE, e);
-    return status == TIDEMILL_OK ? tm_recovery_next(c->recovery, w, e) : status;
+    return commit(c, w, &w->reader, e);
 }
 
 int tm_collector_merge(struct collector *c, err *e)

@@ -24,7 +24,8 @@ static inline bool collector_turn(const struct collector *c, const struct worker
 /* Should more of this worker's frames be read? */
 static inline bool collector_wants(const struct collector *c, const struct worker_handle *w)
 {
-    return !w->gone && (collector_turn(c, w) || frame_pending(&w->reader) < COLLECTOR_AHEAD_MAX);
+    size_t ahead = frame_pending(&w->left) + frame_pending(&w->reader);
+    return !w->gone && (collector_turn(c, w) || ahead < COLLECTOR_AHEAD_MAX);
 }
 
 /* One read of a worker's pipe, and what can be taken of it before its turn. */

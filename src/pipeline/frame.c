@@ -95,6 +95,15 @@ enum frame_next tm_frame_next(struct frame_reader *r, struct frame *out)
     return FRAME_TAKEN;
 }
 
+bool tm_frame_keep(struct frame_reader *r, const struct frame *f)
+{
+    size_t n = FRAME_HEADER + f->payload.n;
+    if (!buf_reserve(&r->in, n))
+        return false;
+    buf_append(&r->in, f->payload.p - FRAME_HEADER, n);
+    return true;
+}
+
 uint8_t tm_frame_type(const struct frame_reader *r)
 {
     uint8_t type;

@@ -51,6 +51,9 @@ enum frame_next {
 
 enum frame_next tm_frame_next(struct frame_reader *r, struct frame *out);
 
+/* Put the frame (of another reader) behind those that `r` holds. False: memory is out. */
+bool tm_frame_keep(struct frame_reader *r, const struct frame *f);
+
 /* The type of the frame that tm_frame_next would give; 0: it is not all there, or bad. */
 uint8_t tm_frame_type(const struct frame_reader *r);
 

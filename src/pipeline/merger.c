@@ -112,13 +112,9 @@ static bool get_rows(struct commit *t, struct rows_item *item)
     return !in->bad && !early && (item->rows > 0 || item->as.bytes.n == 0);
 }
 
-/* A record number of the part, as one of the chunk. False: the part has no such record. */
-static bool place_number(const struct commit *t, uint32_t *number)
+static bool has_record(const struct commit *t, uint32_t number)
 {
-    if (*number >= t->chunk->part_end - t->chunk->part)
-        return false;
-    *number += t->chunk->part;
-    return true;
+    return number < t->chunk->part_end;
 }
 
 /* Records that are done; false when there are more than the part has. */
@@ -137,7 +133,7 @@ static int fail_members(struct commit *t, const struct rows_item *item, const er
         return broken(e);
     for (uint32_t i = 0; i < item->members_n; i++) {
         uint32_t number = tm_cursor_u32(&members);
-        if (!place_number(t, &number))
+        if (!has_record(t, number))
             return broken(e);
         int status = tm_merger_fail(t->m, t->chunk, number, why, e);
         if (status != TIDEMILL_OK)
@@ -221,7 +217,7 @@ static int commit_log(struct commit *t, err *e)
     uint32_t record = tm_cursor_u32(&t->in);
     uint8_t level = tm_cursor_u8(&t->in);
     struct slice text = tm_cursor_bytes(&t->in);
-    if (t->in.bad || !place_number(t, &record))
+    if (t->in.bad || !has_record(t, record))
         return broken(e);
     tm_merger_message(t->m, level, text);
     return TIDEMILL_OK;
@@ -234,7 +230,7 @@ static int commit_failure(struct commit *t, err *e)
     uint32_t status = tm_cursor_u32(&t->in);
     struct slice text = tm_cursor_bytes(&t->in);
     bool failure = status > TIDEMILL_OK && status < TIDEMILL_AGAIN;
-    if (t->in.bad || !failure || !place_number(t, &record) || !count(t, 1))
+    if (t->in.bad || !failure || !has_record(t, record) || !count(t, 1))
         return broken(e);
     tm_err_text(&why, (int)status, text);
     return tm_merger_fail(t->m, t->chunk, record, &why, e);
@@ -269,9 +265,9 @@ int tm_merger_result(struct merger *m, struct slice payload, err *e)
         if (status != TIDEMILL_OK)
             return status;
     }
-    if (through != t.chunk->done - t.chunk->part)
+    if (through != t.chunk->done)
         return broken(e);
-    if (through == t.chunk->records)
+    if (through == t.chunk->records && !t.chunk->part)
         note_pace(m, t.chunk, spent);
     return TIDEMILL_OK;
 }

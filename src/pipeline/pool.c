@@ -36,6 +36,7 @@ int tm_pool_init(struct pool *p, const struct plan *plan, err *e)
         struct worker_handle *w = &p->workers[i];
         w->number = i + 1;
         tm_process_init(&w->process);
+        tm_frame_reader_init(&w->left, frame_max(plan->spec));
         w->in.fd = w->out.fd = w->end.fd = -1;
     }
     return TIDEMILL_OK;
@@ -66,8 +67,10 @@ void tm_pool_stop(struct pool *p, struct worker_handle *w, struct loop *loop, in
 void tm_pool_release(struct pool *p)
 {
     int status;
-    for (uint32_t i = 0; p->workers && i < p->plan->workers; i++)
+    for (uint32_t i = 0; p->workers && i < p->plan->workers; i++) {
         tm_pool_stop(p, &p->workers[i], NULL, &status);
+        tm_pool_drop_left(&p->workers[i]);
+    }
     free(p->workers);
     *p = (struct pool){0};
 }
@@ -185,10 +188,10 @@ static struct record_place part_place(struct chunk *c)
     return place;
 }
 
-/* Microseconds. */
-static const uint32_t commit_every[] = {
-    [CARE_NONE] = 10000, [CARE_AGAIN] = 1000, [CARE_TIME] = 250,
-    [CARE_RECORD] = 0,   [CARE_ALONE] = 0,
+/* Each is careful for well over one commit of the one before. */
+const struct commit_pace tm_pool_paces[] = {
+    [CARE_NONE] = {COMMIT_USUAL_US, 0}, [CARE_AGAIN] = {1000, 20},      [CARE_TIME] = {250, 10},
+    [CARE_RECORD] = {0, 1000},          [CARE_ALONE] = {0, UINT32_MAX},
 };
 
 static int send_part(struct worker_handle *w, struct chunk *c, const struct output *output, err *e)
@@ -199,8 +202,9 @@ static int send_part(struct worker_handle *w, struct chunk *c, const struct outp
                                    .file = file->id,
                                    .first_record = c->first_record + c->part,
                                    .first_line = place.line,
+                                   .first = c->part,
                                    .records = c->part_end - c->part,
-                                   .commit = commit_every[c->care]};
+                                   .pace = tm_pool_paces[c->care]};
     /* Columns that output.columns names are known to the worker from its job. */
     bool fixed = output->format->has_columns && output->fixed && !output->dialect.columns_n;
     struct buf b;
@@ -253,10 +257,17 @@ void tm_pool_busy(struct worker_handle *w, const struct frame *f)
     uint64_t sequence = tm_cursor_u64(&in);
     uint32_t first = tm_cursor_u32(&in), end = tm_cursor_u32(&in);
     w->busy_end = 0;
-    if (in.bad || !c || c->sequence != sequence || first >= end || end > c->part_end - c->part)
+    if (in.bad || !c || c->sequence != sequence || first >= end || end > c->part_end)
         return;
-    w->busy = c->part + first;
-    w->busy_end = c->part + end;
+    w->busy = first;
+    w->busy_end = end;
+}
+
+void tm_pool_drop_left(struct worker_handle *w)
+{
+    tm_frame_reader_release(&w->left);
+    for (uint32_t i = 0; i < w->hand_n; i++)
+        w->hand[i]->said = 0;
 }
 
 void tm_pool_part_done(struct worker_handle *w)

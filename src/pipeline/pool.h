@@ -12,6 +12,7 @@
 #include "pipeline/output.h"
 #include "pipeline/plan.h"
 #include "pipeline/process.h"
+#include "pipeline/protocol.h"
 
 enum worker_state {
     WORKER_NONE,     /* no process */
@@ -33,6 +34,7 @@ struct worker_handle {
     struct process process;
     struct watch in, out, end; /* its pipes, and its pidfd */
     struct frame_reader reader;
+    struct frame_reader left; /* RESULTs of processes before this one, which wait for their turn */
     struct link link;
     struct chunk *hand[HAND_MAX]; /* oldest first; the merger's */
     uint32_t hand_n;
@@ -81,6 +83,9 @@ static inline bool worker_alive(const struct worker_handle *w)
     return !w->gone && (w->state == WORKER_STARTING || w->state == WORKER_READY);
 }
 
+/* How often results of a chunk are committed, by enum chunk_care. */
+extern const struct commit_pace tm_pool_paces[];
+
 /* Put a chunk in a worker's hand. */
 void tm_pool_give(struct worker_handle *w, struct chunk *c);
 /*
@@ -90,6 +95,8 @@ void tm_pool_give(struct worker_handle *w, struct chunk *c);
 int tm_pool_send(struct worker_handle *w, const struct output *output, err *e);
 /* A BUSY frame: remembered if it speaks of the oldest chunk in hand. */
 void tm_pool_busy(struct worker_handle *w, const struct frame *f);
+/* What dead processes had said of the chunks in hand is not to be used. */
+void tm_pool_drop_left(struct worker_handle *w);
 /* The part of the oldest chunk is committed; with the whole chunk it leaves the hand. */
 void tm_pool_part_done(struct worker_handle *w);
 int tm_pool_send_end(struct worker_handle *w, err *e);

@@ -149,8 +149,10 @@ bool tm_protocol_put_chunk(struct buf *b, const struct protocol_chunk *chunk, si
     tm_buf_u32(b, chunk->file);
     tm_buf_u64(b, chunk->first_record);
     tm_buf_u64(b, chunk->first_line);
+    tm_buf_u32(b, chunk->first);
     tm_buf_u32(b, chunk->records);
-    tm_buf_u32(b, chunk->commit);
+    tm_buf_u32(b, chunk->pace.every);
+    tm_buf_u32(b, chunk->pace.times);
     return tm_frame_end(b, begin, length);
 }
 
@@ -160,7 +162,9 @@ bool tm_protocol_get_chunk(struct cursor *c, struct protocol_chunk *chunk)
     chunk->file = tm_cursor_u32(c);
     chunk->first_record = tm_cursor_u64(c);
     chunk->first_line = tm_cursor_u64(c);
+    chunk->first = tm_cursor_u32(c);
     chunk->records = tm_cursor_u32(c);
-    chunk->commit = tm_cursor_u32(c);
+    chunk->pace.every = tm_cursor_u32(c);
+    chunk->pace.times = tm_cursor_u32(c);
     return !c->bad;
 }

@@ -14,7 +14,7 @@
 #include "script/script.h"
 #include "spec/spec.h"
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 
 enum frame_type {
     FRAME_JOB = 1, /* what to do: see struct protocol_job */
@@ -34,9 +34,9 @@ enum frame_type {
 };
 
 /*
- * Items of a RESULT, in record order. Record numbers count from 0 in the part that was sent; the
- * frame's `through` says how many of its records are done, and equals what the items of all its
- * frames so far add up to. All that a record (or a batch) gave is in one frame.
+ * Items of a RESULT, in record order. Record numbers count from 0 in the chunk, whichever part of it
+ * was sent; the frame's `through` says how many of its records are done, and equals what the items of
+ * all its frames so far add up to. All that a record (or a batch) gave is in one frame.
  */
 enum item_type {
     /*
@@ -65,13 +65,24 @@ struct protocol_job {
     uint32_t first_line;
 };
 
+/*
+ * How often results are committed: at this distance at least (microseconds) so many times, then at
+ * the usual one.
+ */
+#define COMMIT_USUAL_US 10000
+struct commit_pace {
+    uint32_t every, times;
+};
+
+/* A part of a chunk: all of it, unless a worker died over it. */
 struct protocol_chunk {
     uint64_t sequence;
     uint32_t file;
     uint64_t first_record; /* 1-based in the job */
     uint64_t first_line;   /* 1-based in the file */
-    uint32_t records;
-    uint32_t commit; /* microseconds: results are committed at least so often */
+    uint32_t first;        /* how many of the chunk's records come before this part of it */
+    uint32_t records;      /* of the part */
+    struct commit_pace pace;
 };
 
 void tm_protocol_put_job(struct buf *b, const struct protocol_job *job, const struct spec *spec);

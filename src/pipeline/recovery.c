@@ -130,11 +130,27 @@ static bool is_alone(const struct recovery *r, const struct chunk *c)
 /* Which part of the chunk comes next, and how often it is to be committed. */
 static void next_part(const struct recovery *r, struct chunk *c)
 {
-    bool alone = c->care == CARE_ALONE && c->records - c->done > call_size(r);
-    c->part = c->done;
-    c->part_end = alone ? c->done + call_size(r) : c->records;
+    uint32_t next = c->said > c->done ? c->said : c->done;
+    bool alone = c->care == CARE_ALONE && c->records - next > call_size(r);
+    c->part = next;
+    c->part_end = alone ? next + call_size(r) : c->records;
     if (c->doomed && c->doomed - 1 > c->done)
         c->part_end = c->doomed - 1;
+}
+
+static void be_careful(struct chunk *c)
+{
+    if (c->care < CARE_ALONE)
+        c->care++;
+    c->commits = 0;
+}
+
+/* Results of the chunk have come. Enough of them, and what ended the last process lies behind. */
+static void count_commits(struct chunk *c, uint32_t n)
+{
+    c->commits += n;
+    if (c->commits >= tm_pool_paces[c->care].times)
+        c->care = CARE_NONE;
 }
 
 /* A chunk has lost its worker; `how` it ended. */
@@ -143,8 +159,7 @@ static int count_death(struct recovery *r, struct chunk *c, bool sent, const cha
     bool alone = c->care >= CARE_RECORD && is_alone(r, c);
     uint32_t *deaths = sent ? &c->killed : &c->alone;
     uint32_t most = sent && r->outside ? ALONE_OUTSIDE_MAX : ALONE_MAX;
-    if (c->care < CARE_ALONE)
-        c->care++;
+    be_careful(c);
     if (alone)
         return ++*deaths >= most ? condemn_deadly(r, c, how, e) : TIDEMILL_OK;
     c->alone = c->killed = 0;
@@ -249,6 +264,7 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
         c->doomed_end = w->busy_end;
     }
     tm_pool_stop(r->pool, w, r->loop, &wait_status);
+    tm_pool_drop_left(w);
     tm_process_describe(wait_status, how, sizeof how);
     r->merger->stats.deaths++;
     bool sent = may_be_sent(wait_status, garbage);
@@ -274,6 +290,115 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
     return status == TIDEMILL_OK ? tm_recovery_restart(r, w, e) : status;
 }
 
+/* ---- Deaths before their turn ---- */
+
+/*
+ * Can another process go on before the results of this one are committed? Where the record is known
+ * that is to be condemned or is looked for by being alone, everything before it is committed first.
+ */
+static bool may_go_ahead(const struct recovery *r, const struct worker_handle *w)
+{
+    bool may = !r->stopping && !w->garbage && !w->slow &&
+               (w->state == WORKER_STARTING || w->state == WORKER_READY);
+    for (uint32_t i = 0; i < w->hand_n && may; i++) {
+        const struct chunk *c = w->hand[i];
+        may = c->part_end == c->records && !c->doomed && c->care < CARE_RECORD;
+    }
+    return may;
+}
+
+/* How far a dead worker came: chunks in hand that are done, and what is done of the next one. */
+struct progress {
+    uint32_t chunks;
+    uint32_t records, commits;
+};
+
+/* What processes before it have done. */
+static struct progress progress_left(const struct worker_handle *w)
+{
+    struct progress p = {0};
+    while (p.chunks < w->hand_n && w->hand[p.chunks]->said == w->hand[p.chunks]->records)
+        p.chunks++;
+    if (p.chunks < w->hand_n)
+        p.records = w->hand[p.chunks]->said;
+    return p;
+}
+
+/* And what is in the reader. False: that is not what a worker says of its chunks. */
+static bool read_progress(const struct worker_handle *w, struct progress *p)
+{
+    struct frame_reader ahead = w->reader;
+    enum frame_next next;
+    struct frame f;
+    *p = progress_left(w);
+    while ((next = tm_frame_next(&ahead, &f)) == FRAME_TAKEN) {
+        struct cursor in = {f.payload.p, f.payload.n, false};
+        const struct chunk *c = p->chunks < w->sent_n ? w->hand[p->chunks] : NULL;
+        if (f.type == FRAME_BUSY)
+            continue;
+        if (f.type != FRAME_RESULT || !c || tm_link_holds(&w->link, (struct slice){c->p, c->n}) ||
+            tm_cursor_u64(&in) != c->sequence)
+            return false;
+        uint32_t through = tm_cursor_u32(&in);
+        if (in.bad || through <= p->records || through > c->records)
+            return false;
+        p->records = through;
+        p->commits++;
+        if (through == c->records)
+            *p = (struct progress){.chunks = p->chunks + 1};
+    }
+    return next == FRAME_WAIT;
+}
+
+static int keep_results(struct worker_handle *w, const struct progress *p, err *e)
+{
+    struct frame f;
+    while (tm_frame_next(&w->reader, &f) == FRAME_TAKEN)
+        if (f.type == FRAME_RESULT && !tm_frame_keep(&w->left, &f))
+            return tm_err_memory(e, "results");
+    for (uint32_t i = 0; i < p->chunks; i++)
+        w->hand[i]->said = w->hand[i]->records;
+    if (p->chunks < w->hand_n)
+        w->hand[p->chunks]->said = p->records;
+    return TIDEMILL_OK;
+}
+
+/* What is not said goes to a new process, if there is one to be had; at its turn it is seen to. */
+static int go_ahead(struct recovery *r, struct worker_handle *w, const struct progress *p, err *e)
+{
+    w->sent_n = p->chunks;
+    if (p->chunks == w->hand_n)
+        return TIDEMILL_OK;
+    next_part(r, w->hand[p->chunks]);
+    if (tm_pool_start(r->pool, w, NULL) != TIDEMILL_OK)
+        return TIDEMILL_OK;
+    w->sent_n = p->chunks;
+    return tm_pool_send(w, r->merger->output, e);
+}
+
+int tm_recovery_died_early(struct recovery *r, struct worker_handle *w, err *e)
+{
+    char how[128];
+    int wait_status, status;
+    struct progress p;
+    bool starting = w->state == WORKER_STARTING;
+    if (r->merger->first == w->hand[0] || !may_go_ahead(r, w) || !read_progress(w, &p))
+        return TIDEMILL_OK;
+    status = keep_results(w, &p, e);
+    if (status != TIDEMILL_OK)
+        return status;
+    tm_pool_stop(r->pool, w, r->loop, &wait_status);
+    tm_process_describe(wait_status, how, sizeof how);
+    r->merger->stats.deaths++;
+    if (starting) {
+        status = died_starting(r, w, wait_status, may_be_sent(wait_status, NULL), how, e);
+    } else if (p.chunks < w->hand_n) {
+        count_commits(w->hand[p.chunks], p.commits);
+        be_careful(w->hand[p.chunks]);
+    }
+    return status == TIDEMILL_OK ? go_ahead(r, w, &p, e) : status;
+}
+
 void tm_recovery_ready(struct recovery *r)
 {
     r->outside = r->outside || r->start_killed;
@@ -284,12 +409,17 @@ void tm_recovery_ready(struct recovery *r)
 void tm_recovery_progress(struct recovery *r, struct chunk *c)
 {
     r->futile = 0;
+    /* What a dead worker had said was counted when it died. */
+    if (c->done > c->said)
+        count_commits(c, 1);
     /* Whoever killed a worker over the record that now is done, it was not the record. */
     r->outside = r->outside || c->killed;
     c->alone = c->killed = 0;
     /* The record that had to be alone is done. */
-    if (c->care == CARE_ALONE)
+    if (c->care == CARE_ALONE) {
         c->care = CARE_RECORD;
+        c->commits = 0;
+    }
 }
 
 int tm_recovery_next(struct recovery *r, struct worker_handle *w, err *e)
@@ -303,7 +433,7 @@ int tm_recovery_next(struct recovery *r, struct worker_handle *w, err *e)
     if (status != TIDEMILL_OK)
         return status;
     tm_pool_part_done(w);
-    return tm_pool_send(w, r->merger->output, e);
+    return w->state == WORKER_NONE ? TIDEMILL_OK : tm_pool_send(w, r->merger->output, e);
 }
 
 /* ---- The clock of what workers are at ---- */
@@ -370,7 +500,7 @@ static struct said look_ahead(const struct worker_handle *w)
         struct cursor in = {f.payload.p, f.payload.n, false};
         if (f.type == FRAME_RESULT)
             said.all = last && tm_cursor_u64(&in) == last->sequence &&
-                       tm_cursor_u32(&in) == last->part_end - last->part;
+                       tm_cursor_u32(&in) == last->part_end;
     }
     said.half = frame_pending(&ahead) > 0;
     return said;

@@ -7,6 +7,9 @@
  * that is not committed is the one that was in hand. It is condemned after three deaths during
  * which it was all that the worker had.
  *
+ * A worker need not have the turn to be replaced: results that it has sent wait with its handle, in
+ * front of those of the next process.
+ *
  * A worker that is killed may be killed by its record (the system had no memory left) or by somebody
  * from outside, who may come back before any record is done. Once workers were killed that had nothing
  * in hand, or over a record that was harmless after all, deaths by such a signal prove little, and it
@@ -48,6 +51,12 @@ void tm_recovery_stop(struct recovery *r);
  * condemned, when that fails the job.
  */
 int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *garbage, err *e);
+
+/*
+ * A worker with something in hand is gone before the turn of its results: they are kept, and a new
+ * process goes on behind them. Nothing is done where that has to wait for its turn.
+ */
+int tm_recovery_died_early(struct recovery *r, struct worker_handle *w, err *e);
 
 /*
  * Start a process again for what a worker without one has in hand, if anything is left of it. It may

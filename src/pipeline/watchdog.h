@@ -32,7 +32,7 @@ bool tm_watchdog_listen(void);
 void tm_watchdog_records(bool on);
 bool tm_watchdog_stop_asked(void);
 
-/* A call begins for the records first .. end-1 of the part in hand; and it ends. */
+/* A call begins for the records first .. end-1 of the chunk in hand; and it ends. */
 void tm_watchdog_enter(uint64_t sequence, uint32_t first, uint32_t end);
 /* True: it was over its time, and must fail with tm_watchdog_text(). */
 bool tm_watchdog_leave(void);

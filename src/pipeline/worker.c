@@ -20,7 +20,8 @@
 #include "pipeline/watchdog.h"
 
 #define FLUSH_BYTES  ((size_t)128 << 10)
-#define COMMIT_EXACT 10000000 /* ns: below, the coarse clock is too coarse */
+#define USUAL_NS     (COMMIT_USUAL_US * INT64_C(1000))
+#define COMMIT_EXACT USUAL_NS /* ns: below, the coarse clock is too coarse */
 #define MEMORY_ROOM  ((rlim_t)8 << 20)
 
 /* Sanitizers take terabytes of address space. */
@@ -68,13 +69,14 @@ struct worker {
     struct arena arena; /* of the call in hand */
     struct worker_batch batch;
     uint64_t sequence;
-    uint32_t records;          /* of the chunk */
+    uint32_t end;              /* of its part in hand: the number behind the last record */
     struct slice rest;         /* of it, from the next record on */
     uint32_t number;           /* of the record in hand, in the chunk */
     struct script_place place; /* its place */
     uint64_t lines;            /* that it takes */
     int64_t began;             /* the chunk, by the exact clock */
     uint32_t handed;           /* records of the chunk whose results are handed over */
+    uint32_t careful;          /* so often they are, before it is done at the usual pace */
     int64_t flushed;           /* when */
     int64_t commit;            /* ns: results are handed over at least so often */
 };
@@ -137,6 +139,8 @@ static void flush_results(struct worker *w)
     send_bytes(frame);
     w->flushed = clock_now();
     w->handed = w->results.through;
+    if (w->careful && --w->careful == 0)
+        w->commit = USUAL_NS;
     tm_results_begin(&w->results, w->sequence, w->results.through);
 }
 
@@ -204,7 +208,7 @@ static void call_batch(struct worker *w)
     /* Malformed members included: who takes over must not begin inside a batch. */
     uint32_t size = (uint32_t)w->spec.values.transform.batch;
     uint32_t first = b->members[0] - b->members[0] % size;
-    uint32_t end = w->records - first > size ? first + size : w->records;
+    uint32_t end = w->end - first > size ? first + size : w->end;
     tm_watchdog_enter(w->sequence, first, end);
     enum script_outcome outcome = tm_script_batch(w->script, b->records, b->n, &b->place,
                                                   b->outcomes, &b->current, &why);
@@ -317,25 +321,27 @@ static void run_batches(struct worker *w)
 static void handle_chunk(struct worker *w, struct cursor *c)
 {
     struct protocol_chunk chunk;
-    if (!tm_protocol_get_chunk(c, &chunk) || !w->file.input.reader || chunk.file != w->file.id)
+    if (!tm_protocol_get_chunk(c, &chunk) || !w->file.input.reader || chunk.file != w->file.id ||
+        chunk.records > UINT32_MAX - chunk.first)
         give_up_text("the worker got a broken chunk");
     w->rest = (struct slice){c->p, c->n};
-    w->number = 0;
+    w->number = chunk.first;
     w->place = (struct script_place){chunk.first_record, chunk.first_line, w->file.name};
     w->sequence = chunk.sequence;
-    w->records = chunk.records;
+    w->end = chunk.first + chunk.records;
     w->in_chunk = true;
     w->began = clock_now();
     w->flushed = w->began;
-    w->handed = 0;
-    w->commit = (int64_t)chunk.commit * 1000;
+    w->handed = chunk.first;
+    w->careful = chunk.pace.times;
+    w->commit = w->careful ? (int64_t)chunk.pace.every * 1000 : USUAL_NS;
     tm_intake_begin(&w->file.input, w->rest);
-    tm_results_begin(&w->results, chunk.sequence, 0);
+    tm_results_begin(&w->results, chunk.sequence, chunk.first);
     if (w->spec.values.transform.batch)
         run_batches(w);
     else
         tm_script_run(w->script, &(struct script_source){w, on_next, on_done});
-    if (w->number != chunk.records)
+    if (w->number != w->end)
         give_up_text("the splitter and the parser of the input format disagree");
     /* The last record may have been handed over as it was done; nothing is said twice. */
     if (w->results.through > w->handed)

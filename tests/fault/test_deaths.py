@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import subprocess
+import tempfile
 import unittest
 
 import harness
@@ -170,6 +171,64 @@ class Deaths(unittest.TestCase):
         self.assertEqual(seen["exit"], 1)
         self.assertEqual(seen["messages"].count(b"\n"), 1, seen["messages"])
         os.unlink(marker)
+
+
+class Early(unittest.TestCase):
+    """Who dies before the turn of its results is replaced at once: the others need not be done."""
+
+    TEXT = """
+local folder, at, after = "%s", {%s}, 20
+local function exists(name)
+  local f = io.open(folder .. "/" .. name)
+  return f and f:close()
+end
+local function make(name) io.open(folder .. "/" .. name, "w"):close() end
+local seen = 0
+return function(r, ctx)
+  seen = seen + 1
+  if ctx.index == 1 then repeat until exists("go") end
+  if ctx.worker == 2 then
+    local dead = 0
+    while exists("dead" .. dead + 1) do dead = dead + 1 end
+    if seen == at[dead + 1] then make("dead" .. dead + 1) %s end
+    if seen == after and dead == #at then make("go") end
+  end
+  if ctx.index %% 100 == 9 then print(ctx.index) end
+  if ctx.index %% 100 == 8 then error("no") end
+  return r
+end
+"""
+    N = 20000
+    # A RESULT of the second chunk, through its third record, with an item that there is not.
+    FORGED = ("local f = io.open('/proc/self/fd/4', 'w')"
+              " f:write(string.pack('<I4I4I8I4I8B', 21, 11, %d, 3, 0, 255)) f:close() os.exit(3)" % 1)
+
+    def result(self, at, way, workers, **options):
+        folder = tempfile.mkdtemp(dir=harness.scratch)
+        if workers == 1:
+            open(os.path.join(folder, "go"), "w", encoding="ascii").close()
+        seen, died = result_of(self.TEXT % (folder, ",".join(map(str, at)), way), "early.jsonl", workers=workers,
+                               errors__max="unlimited", **options)
+        return {part: nameless(seen[part]) if part in ("messages", "quarantine") else seen[part] for part in seen}, died
+
+    def test_it_is_replaced(self):
+        # Two chunks of some 400 records are in each hand: the first, or the second, is cut by a death.
+        harness.write("in.early.jsonl", "".join('{"n":%d,"t":"%s"}\n' % (i, "x" * 22) for i in range(self.N)))
+        for target in ("jsonl", "csv"):
+            wanted, _ = self.result((), "", 1, target=target)
+            for at in ((50, 50, 50), (600,), (600, 2), (600, 50, 50)):
+                for way in ("exit", "kill"):
+                    for isolation in ("fork", "exec"):
+                        seen, died = self.result(at, WAYS[way], 2, target=target, chunk="16KiB",
+                                                 isolation=isolation)
+                        self.assertEqual(died, len(at))
+                        for part in wanted:
+                            self.assertEqual(wanted[part], seen[part], "%r, %s: %s differs" % (at, way, part))
+            # What it has said turns out to be nonsense when its turn comes: all is done again.
+            seen, died = self.result((50,), self.FORGED, 2, target=target, chunk="16KiB")
+            self.assertEqual(died, 2)
+            for part in wanted:
+                self.assertEqual(wanted[part], seen[part], "forged: %s differs" % part)
 
 
 class Innocent(unittest.TestCase):

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-"""Random murder: every 10 ms some worker is killed, whatever it is at. The output is the same, the
+"""Random murder: every 5 ms some worker is killed, whatever it is at. The output is the same, the
 counts add up, and (TIDEMILL_LONG=1: a million records) it takes less than twice the time.
 """
 
@@ -16,7 +16,7 @@ N = 1000000 if harness.LONG else 100000
 KILLS = 200 if harness.LONG else 1
 TRIES = 5
 # A sanitizer's worker takes longer to start than others live here.
-EVERY = 0.05 if harness.SANITIZED else 0.01
+EVERY = 0.05 if harness.SANITIZED else 0.005
 TEXT = """
 return function(r, ctx)
   poison.burn(2)
