@@ -259,12 +259,13 @@ static const char *const extensions[] = {".csv", ".tsv", ".jsonl", ".json", ".tx
 
 static void cut_file(const char *path)
 {
-    static char data[256];
+    static char data[8192];
     char name[16];
     FILE *file = fopen(path, "rb");
     if (!file)
         return;
     size_t n = fread(data, 1, sizeof data, file);
+    CHECK(n < sizeof data); /* all of it */
     fclose(file);
     for (size_t i = 0; i < EXTENSIONS; i++) {
         snprintf(name, sizeof name, "in%s", extensions[i]);
