@@ -82,7 +82,9 @@ def json_out(data):
 
 
 def tsv_out(data):
-    """In a file of one column a blank line is a record."""
+    """In a file of one column a blank line is a record, but before the header."""
+    while data.startswith((b"\n", b"\r\n")):
+        data = data[data.index(b"\n") + 1:]
     columns = data.split(b"\n")[0].count(b"\t") + 1
     return line_by_line(data, lambda line: None if line in (b"", b"\r") and columns > 1 else line)
 
