@@ -311,6 +311,32 @@ enum number_kind tm_number_cell(struct slice s, int64_t *i, double *d)
     return kind == NUMBER_WIDE ? NUMBER_NONE : kind;
 }
 
+static const char *skip_digits(const char *p, const char *end)
+{
+    while (p < end && is_digit(*p))
+        p++;
+    return p;
+}
+
+bool tm_number_is_cell(struct slice s)
+{
+    int64_t i;
+    double d;
+    const char *p = s.p, *end = s.p + s.n;
+    if (s.n == 0 || (*p != '-' && !is_digit(*p)))
+        return false;
+    if (s.n >= MANTISSA_DIGITS)
+        return tm_number_cell(s, &i, &d) != NUMBER_NONE;
+    bool negative = *p == '-';
+    const char *first = p + negative;
+    p = skip_digits(first, end);
+    if (p == first || (*first == '0' && p - first > 1))
+        return false;
+    if (p == end)
+        return !(negative && *first == '0');
+    return *p == '.' && p + 1 < end && skip_digits(p + 1, end) == end;
+}
+
 /* ---- writing ---- */
 
 /* Two digits at a time. */

@@ -27,6 +27,9 @@ enum number_kind tm_number_json(struct slice s, int64_t *i, double *d);
  */
 enum number_kind tm_number_cell(struct slice s, int64_t *i, double *d);
 
+/* Is it anything else than NUMBER_NONE? */
+bool tm_number_is_cell(struct slice s);
+
 #define NUMBER_TEXT_MAX 32
 
 /* Write to `out`, of NUMBER_TEXT_MAX bytes; returns the length. No terminator. */

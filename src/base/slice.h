@@ -42,6 +42,23 @@ static inline bool slice_eq_short(struct slice a, struct slice b)
     return x[0] == y[0] && x[1] == y[1];
 }
 
+/* memcpy, for what is mostly too short to be worth a call. */
+static inline void copy_short(char *to, const char *p, size_t n)
+{
+    uint64_t word[2];
+    if (n - 8 <= 8) {
+        memcpy(word, p, 8);
+        memcpy(word + 1, p + n - 8, 8);
+        memcpy(to, word, 8);
+        memcpy(to + n - 8, word + 1, 8);
+    } else if (n < 8) {
+        for (size_t i = 0; i < n; i++)
+            to[i] = p[i];
+    } else {
+        memcpy(to, p, n);
+    }
+}
+
 static inline bool slice_is(struct slice a, const char *text)
 {
     return slice_eq(a, slice_of(text));

@@ -20,6 +20,7 @@ struct reader {
 
 struct writer {
     uint32_t max_depth;
+    struct json_names names;
 };
 
 struct finish {
@@ -143,19 +144,22 @@ static struct writer *writer_new(const struct output_dialect *d)
 {
     struct writer *w = malloc(sizeof *w);
     if (w)
-        w->max_depth = d->max_depth;
+        *w = (struct writer){.max_depth = d->max_depth};
     return w;
 }
 
 static void writer_free(struct writer *w)
 {
+    tm_json_names_release(&w->names);
     free(w);
 }
 
 static int write(struct writer *w, struct buf *out, const struct node *record, err *e)
 {
     buf_slice(out, SLICE(",\n"));
-    int status = tm_json_write_row(out, record, w->max_depth, e);
+    int status = TIDEMILL_OK;
+    if (!tm_json_write_flat(&w->names, out, record))
+        status = tm_json_write_row(out, record, w->max_depth, e);
     if (status != TIDEMILL_OK)
         return status;
     return out->failed ? tm_err_memory(e, "a result") : TIDEMILL_OK;

@@ -18,6 +18,7 @@ struct reader {
 struct writer {
     uint32_t max_depth;
     const struct reader *origin; /* of records whose line ends may be copied; NULL: none is */
+    struct json_names names;
 };
 
 static bool is_blank(const char *p, size_t n)
@@ -135,6 +136,7 @@ static struct writer *writer_new(const struct output_dialect *d)
 
 static void writer_free(struct writer *w)
 {
+    tm_json_names_release(&w->names);
     free(w);
 }
 
@@ -157,11 +159,13 @@ static bool is_line(const struct writer *w, const struct node *record)
 static int write(struct writer *w, struct buf *out, const struct node *record, err *e)
 {
     size_t begin = out->n;
-    int status = tm_json_write_row(out, record, w->max_depth, e);
-    if (status != TIDEMILL_OK)
-        return status;
-    if (!is_line(w, record))
-        tm_json_one_line(out, begin);
+    if (!tm_json_write_flat(&w->names, out, record)) {
+        int status = tm_json_write_row(out, record, w->max_depth, e);
+        if (status != TIDEMILL_OK)
+            return status;
+        if (!is_line(w, record))
+            tm_json_one_line(out, begin);
+    }
     bool own_end = record->line_end.n && record->origin == w->origin;
     buf_slice(out, own_end ? record->line_end : SLICE("\n"));
     return out->failed ? tm_err_memory(e, "a result") : TIDEMILL_OK;

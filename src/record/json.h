@@ -75,6 +75,19 @@ int tm_json_write_value(struct buf *out, const struct value *v, err *e);
  * it.
  */
 int tm_json_write_row(struct buf *out, const struct node *n, uint32_t max_depth, err *e);
+
+/* The names of rows that were written, as they are written. All zero: none yet. */
+struct json_names {
+    uint32_t n;
+    struct json_name *of;
+};
+void tm_json_names_release(struct json_names *names);
+/*
+ * Write a row that nobody read as JSON and that has neither nested values nor anything that cannot be
+ * said in JSON: it takes one line. False: nothing was written, tm_json_write_row() has to do it.
+ */
+bool tm_json_write_flat(struct json_names *names, struct buf *out, const struct node *n);
+
 /*
  * Make one line of the JSON that stands in `out` from `from` on: where it has a line feed (which is
  * outside of strings, as JSON has none inside), all white space outside of strings goes.

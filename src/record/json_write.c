@@ -123,13 +123,18 @@ static void write_escape(struct buf *out, unsigned char c)
     buf_append(out, text, n);
 }
 
-/* Returns the offset of the first byte that is not UTF-8, or text.n when all was written. */
-static size_t write_text(struct buf *out, struct slice text)
+size_t tm_json_put_text(struct buf *out, struct slice text)
 {
     bool high = false;
     const char *p = text.n ? text.p : "", *end = p + text.n;
     if (!buf_reserve(out, text.n + 2))
         return text.n;
+    if (json_copy_plain(out->p + out->n + 1, p, text.n)) {
+        out->p[out->n] = '"';
+        out->n += text.n + 2;
+        out->p[out->n - 1] = '"';
+        return text.n;
+    }
     buf_byte(out, '"');
     while (p < end) {
         const char *stop = json_find_special(p, end, &high);
@@ -145,7 +150,7 @@ static size_t write_text(struct buf *out, struct slice text)
 static int write_string(struct json_writer *w, struct slice text, bool name)
 {
     char problem[96];
-    size_t good = write_text(w->out, text);
+    size_t good = tm_json_put_text(w->out, text);
     if (good == text.n)
         return TIDEMILL_OK;
     snprintf(problem, sizeof problem, "%s not UTF-8 (byte 0x%02x), so JSON cannot hold it",
@@ -167,9 +172,7 @@ static int write_float(struct json_writer *w, const struct value *v)
 /* A cell that reads as a number is one in JSON, with the digits it came with. */
 static int write_cell(struct json_writer *w, struct slice cell)
 {
-    int64_t i;
-    double d;
-    if (tm_number_cell(cell, &i, &d) == NUMBER_NONE)
+    if (!tm_number_is_cell(cell))
         return write_string(w, cell, false);
     buf_slice(w->out, cell);
     return TIDEMILL_OK;

@@ -207,7 +207,7 @@ static void add_long_line(struct buf *b)
     buf_byte(b, '\n');
 }
 
-static void make_random(struct buf *b, const char *format)
+static inline void make_random(struct buf *b, const char *format)
 {
     const struct words *v = vocabulary_of(format);
     buf_reset(b);

@@ -1,0 +1,175 @@
+/*
+ * Objects without a source whose values are cells and scalars: rows of CSV and text on their way to
+ * JSON. A row is written in one go, without the frames that nested values need; whatever it does not
+ * know it leaves to tm_json_write_row, which also says what is wrong.
+ *
+ * Names are written from one record to the next as they were: what stands before the value of field i,
+ * the comma and the colon included, is kept, for as long as its name is the same.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/number.h"
+#include "record/cell.h"
+#include "record/json.h"
+#include "record/json_text.h"
+
+/* Rows of more fields are not for us. */
+#define NAMES_MAX 1024
+
+/* `,"NAME":` as it is written, if its name needs no escapes; else nothing. */
+struct json_name {
+    struct buf text;
+};
+
+void tm_json_names_release(struct json_names *names)
+{
+    for (uint32_t i = 0; i < names->n; i++)
+        tm_buf_release(&names->of[i].text);
+    free(names->of);
+    *names = (struct json_names){0};
+}
+
+static bool is_name(const struct json_name *name, struct slice key)
+{
+    return name->text.n == key.n + 4 &&
+           slice_eq_short((struct slice){name->text.p + 2, key.n}, key);
+}
+
+/* Another name for a field; false where there is nothing to be gained. */
+static bool keep_name(struct json_name *name, struct slice key)
+{
+    struct buf *text = &name->text;
+    buf_reset(text);
+    buf_byte(text, ',');
+    bool plain = tm_json_put_text(text, key) == key.n && text->n == key.n + 3;
+    buf_byte(text, ':');
+    if (!plain || text->failed)
+        buf_reset(text);
+    return text->n > 0;
+}
+
+static struct json_name *name_at(struct json_names *names, uint32_t i)
+{
+    if (i >= NAMES_MAX)
+        return NULL;
+    if (i >= names->n) {
+        uint32_t n = 2 * i + 16;
+        struct json_name *more = realloc(names->of, n * sizeof *more);
+        if (!more)
+            return NULL;
+        memset(more + names->n, 0, (n - names->n) * sizeof *more);
+        names->of = more;
+        names->n = n;
+    }
+    return &names->of[i];
+}
+
+/* The comma, the name and the colon before field i; NULL: there is more to them. */
+static const struct json_name *find_name(struct json_names *names, uint32_t i, struct slice key)
+{
+    struct json_name *name = i < names->n ? &names->of[i] : name_at(names, i);
+    if (!name)
+        return NULL;
+    return is_name(name, key) || keep_name(name, key) ? name : NULL;
+}
+
+static char *put(char *to, struct slice s)
+{
+    copy_short(to, s.p, s.n);
+    return to + s.n;
+}
+
+/* A string that may need escapes, into a buffer that may have to grow: `room` bytes are left then. */
+static char *put_escaped(struct buf *out, char *to, struct slice text, size_t room)
+{
+    out->n = (size_t)(to - out->p);
+    if (tm_json_put_text(out, text) != text.n || !buf_reserve(out, room))
+        return NULL;
+    return out->p + out->n;
+}
+
+static char *put_text(struct buf *out, char *to, struct slice text, size_t room)
+{
+    if (!json_copy_plain(to + 1, text.p, text.n))
+        return put_escaped(out, to, text, room);
+    *to = '"';
+    to += text.n + 1;
+    *to++ = '"';
+    return to;
+}
+
+static char *put_number(struct buf *out, char *to, const struct value *v)
+{
+    if (v->kind == VALUE_FLOAT && !isfinite(v->d))
+        return NULL;
+    out->n = (size_t)(to - out->p);
+    tm_cell_put_number(out, v);
+    return out->p + out->n;
+}
+
+/* A value in no more than VALUE_ROOM bytes and those of its text; NULL: not so. */
+#define VALUE_ROOM (NUMBER_TEXT_MAX + 8)
+static char *put_value(struct buf *out, char *to, const struct value *v, size_t room)
+{
+    switch (v->kind) {
+    case VALUE_CELL:
+        return tm_number_is_cell(v->text) ? put(to, v->text) : put_text(out, to, v->text, room);
+    case VALUE_TEXT:
+        return put_text(out, to, v->text, room);
+    case VALUE_INT:
+    case VALUE_FLOAT:
+        return put_number(out, to, v);
+    case VALUE_NULL:
+        return put(to, SLICE("null"));
+    case VALUE_TRUE:
+        return put(to, SLICE("true"));
+    case VALUE_FALSE:
+        return put(to, SLICE("false"));
+    default:
+        return NULL;
+    }
+}
+
+static size_t text_length(const struct value *v)
+{
+    return v->kind == VALUE_CELL || v->kind == VALUE_TEXT ? v->text.n : 0;
+}
+
+/* Room for the row, if nothing has to be escaped; 0: this is no row for us. */
+static size_t measure(struct json_names *names, const struct node *n)
+{
+    size_t room = 2;
+    for (uint32_t i = 0; i < n->count; i++) {
+        const struct json_name *name = find_name(names, i, n->fields[i].key);
+        if (!name)
+            return 0;
+        room += name->text.n + text_length(&n->fields[i].value) + VALUE_ROOM;
+    }
+    return room;
+}
+
+bool tm_json_write_flat(struct json_names *names, struct buf *out, const struct node *n)
+{
+    size_t begin = out->n, room, skip = 1;
+    if (n->kind != NODE_OBJECT || tm_json_has_source(n) || !(room = measure(names, n)) ||
+        !buf_reserve(out, room))
+        return false;
+    char *to = out->p + out->n;
+    *to++ = '{';
+    for (uint32_t i = 0; i < n->count && to; i++) {
+        const struct value *v = &n->fields[i].value;
+        struct slice name = buf_view(&names->of[i].text);
+        if (v->kind == VALUE_NONE)
+            continue;
+        to = put(to, (struct slice){name.p + skip, name.n - skip});
+        to = put_value(out, to, v, room);
+        skip = 0;
+    }
+    out->n = begin;
+    if (!to)
+        return false;
+    *to++ = '}';
+    out->n = (size_t)(to - out->p);
+    return true;
+}

@@ -1,0 +1,164 @@
+/*
+ * Rows of cells as JSON: what is written in one go is what the general way writes; what is left to it
+ * has to be.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "../diff/random_input.h"
+#include "base/number.h"
+#include "record/json.h"
+
+#define ROUNDS 100000
+
+static struct slice random_text(struct arena *arena, const struct slice *words, size_t n)
+{
+    struct buf b;
+    tm_buf_init(&b);
+    for (size_t i = below(7); i; i--)
+        buf_slice(&b, words[below(n)]);
+    struct slice text = tm_arena_copy(arena, buf_view(&b));
+    tm_buf_release(&b);
+    return text;
+}
+
+static const struct slice texts[] = {
+    SLICE("0"),    SLICE("7"),    SLICE("-"),        SLICE("."),
+    SLICE("e"),    SLICE("12"),   SLICE("\xc3\xa9"), SLICE("twelve bytes"),
+    SLICE("abcd"), SLICE("x"),    SLICE("\""),       SLICE("\\"),
+    SLICE("\n"),   SLICE("\x7f"), SLICE("\x1f"),     SLICE("ab"),
+    SLICE("\0"),
+};
+#define TEXTS (sizeof texts / sizeof *texts)
+
+static struct value random_value(struct arena *arena)
+{
+    static const enum value_kind kinds[] = {VALUE_CELL,  VALUE_CELL,  VALUE_CELL, VALUE_TEXT,
+                                            VALUE_INT,   VALUE_FLOAT, VALUE_NULL, VALUE_TRUE,
+                                            VALUE_FALSE, VALUE_NONE};
+    struct value v = {.kind = kinds[below(sizeof kinds / sizeof *kinds)]};
+    if (v.kind == VALUE_CELL || v.kind == VALUE_TEXT)
+        v.text = random_text(arena, texts, TEXTS);
+    else if (v.kind == VALUE_INT)
+        v.i = (int64_t)next_random() >> below(64);
+    else if (v.kind == VALUE_FLOAT)
+        v.d = (double)(int64_t)next_random() / 1e3;
+    return v;
+}
+
+/* One of three layouts, the last with a name that needs an escape. */
+static struct node *random_row(struct arena *arena, size_t layout)
+{
+    static const struct slice names[][4] = {
+        {SLICE("a"), SLICE("name"), SLICE("a longer name than most"), SLICE("\xc3\xa9")},
+        {SLICE("b"), SLICE("name"), SLICE("another name that is long"), SLICE("")},
+        {SLICE("a"), SLICE("na\"e"), SLICE("c"), SLICE("d")},
+    };
+    struct node *n = tm_node_new(arena, NODE_OBJECT, 4);
+    for (size_t i = 0, count = below(5); i < count; i++) {
+        struct value v = random_value(arena);
+        tm_node_add(n, names[layout][i], v);
+        if (v.kind == VALUE_NONE)
+            n->live--;
+    }
+    return n;
+}
+
+static void as_in_general(void **state)
+{
+    struct json_names names = {0};
+    struct arena arena = {0};
+    struct buf seen, wanted;
+    size_t written = 0;
+    err e;
+    (void)state;
+    tm_buf_init(&seen);
+    tm_buf_init(&wanted);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        size_t layout = below(10) ? below(2) : 2;
+        const struct node *n = random_row(&arena, layout);
+        buf_reset(&seen);
+        buf_reset(&wanted);
+        buf_slice(&seen, SLICE("before"));
+        buf_slice(&wanted, SLICE("before"));
+        assert_int_equal(tm_json_write_row(&wanted, n, 0, &e), TIDEMILL_OK);
+        if (tm_json_write_flat(&names, &seen, n)) {
+            assert_int_equal(seen.n, wanted.n);
+            assert_memory_equal(seen.p, wanted.p, wanted.n);
+            written++;
+        } else {
+            assert_int_equal(layout, 2);
+            assert_int_equal(seen.n, 6);
+        }
+        tm_arena_reset(&arena);
+    }
+    assert_true(written > ROUNDS / 2);
+    tm_json_names_release(&names);
+    tm_buf_release(&seen);
+    tm_buf_release(&wanted);
+    tm_arena_release(&arena);
+}
+
+/* What cannot be said, or is not flat, is none of its business; nothing of it is written. */
+static void left_alone(void **state)
+{
+    struct arena arena = {0};
+    struct json_names names = {0};
+    struct buf out;
+    const struct value values[] = {
+        {.kind = VALUE_TEXT, .text = SLICE("\xff")},
+        {.kind = VALUE_CELL, .text = SLICE("a\"\xc3")},
+        {.kind = VALUE_FLOAT, .d = NAN},
+        {.kind = VALUE_FLOAT, .d = INFINITY},
+        {.kind = VALUE_NUMBER, .text = SLICE("1e999")},
+        {.kind = VALUE_JSON, .text = SLICE("[1]")},
+        {.kind = VALUE_NODE, .node = tm_node_new(&arena, NODE_ARRAY, 0)},
+    };
+    (void)state;
+    tm_buf_init(&out);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct node *n = tm_node_new(&arena, NODE_OBJECT, 2);
+        tm_node_add(n, SLICE("a"), (struct value){.kind = VALUE_TEXT, .text = SLICE("\xc3\xa9")});
+        assert_true(tm_json_write_flat(&names, &out, n));
+        buf_reset(&out);
+        tm_node_add(n, SLICE("b"), values[i]);
+        assert_false(tm_json_write_flat(&names, &out, n));
+        assert_int_equal(out.n, 0);
+    }
+    assert_false(tm_json_write_flat(&names, &out, values[6].node));
+    struct node *n = tm_node_new(&arena, NODE_OBJECT, 1);
+    tm_node_add(n, SLICE("\xff"), (struct value){.kind = VALUE_NULL});
+    assert_false(tm_json_write_flat(&names, &out, n));
+    tm_json_names_release(&names);
+    tm_buf_release(&out);
+    tm_arena_release(&arena);
+}
+
+static void cells_are_told_apart(void **state)
+{
+    struct arena arena = {0};
+    int64_t i;
+    double d;
+    (void)state;
+    for (size_t round = 0; round < 5 * ROUNDS; round++) {
+        /* Digits and what stands between them, mostly. */
+        struct slice s = random_text(&arena, texts, below(8) ? 6 : TEXTS);
+        assert_int_equal(tm_number_is_cell(s), tm_number_cell(s, &i, &d) != NUMBER_NONE);
+        tm_arena_reset(&arena);
+    }
+    tm_arena_release(&arena);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(as_in_general),
+        cmocka_unit_test(left_alone),
+        cmocka_unit_test(cells_are_told_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
