@@ -60,6 +60,7 @@ struct references {
     int mark[2];           /* by node_kind: metatables that mark plain tables */
     int params;
     int keys;      /* table that keeps the strings of script.keys */
+    int names;     /* likewise of script.names */
     int workspace; /* metatable of memory that a function uses while it runs */
     int setup, teardown;
 };
@@ -72,7 +73,7 @@ struct key {
     bool used;     /* since it was last asked to go */
 };
 
-enum { KEYS = 256 };
+enum { KEYS = 256, KNOWN_NAMES = 256 };
 
 struct script {
     lua_State *L;
@@ -89,6 +90,7 @@ struct script {
     volatile sig_atomic_t interrupted; /* a hook that raises is set */
     struct buf warning;                /* pieces of a warning that has not ended */
     struct key keys[KEYS];
+    struct slice names[KNOWN_NAMES]; /* of fields by their places, as pairs gave them last; see view.c */
 };
 
 static inline struct script *script_of(lua_State *L)

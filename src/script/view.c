@@ -176,42 +176,63 @@ static int lj_len(lua_State *L)
     return 1;
 }
 
-/* The iterator of pairs; upvalues: the view, the next index, the number of fields at the start. */
+/*
+ * Push the name of field `i`. Records of one shape have the same names in the same places: the strings
+ * that were pushed last are kept, in the table at `names`, so that they are not made again.
+ */
+static void lj_push_name(lua_State *L, const struct node *n, uint32_t i, int names)
+{
+    struct script *s = script_of(L);
+    struct slice key = n->fields[i].key;
+    if (i < KNOWN_NAMES && s->names[i].p && slice_eq_short(s->names[i], key)) {
+        lua_rawgeti(L, names, (lua_Integer)i + 1);
+        return;
+    }
+    lua_pushlstring(L, key.p, key.n);
+    if (i < KNOWN_NAMES) {
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, names, (lua_Integer)i + 1);
+        s->names[i] = lua_slice(L, -1);
+    }
+}
+
+/* How far pairs has come, and how many fields there were at its start. */
+struct walk {
+    uint32_t next, end;
+};
+enum { WALK_VIEW = 1, WALK_STATE, WALK_NAMES }; /* upvalues of its iterator */
+
 static int lj_next(lua_State *L)
 {
-    int view = lua_upvalueindex(1);
-    struct view *v = tm_lj_view_check(L, view);
-    lua_Integer i = lua_tointeger(L, lua_upvalueindex(2));
-    lua_Integer end = lua_tointeger(L, lua_upvalueindex(3));
-    lua_pushvalue(L, view);
-    view = lua_gettop(L);
-    for (; i < end && i < v->node->count; i++) {
-        if (v->node->fields[i].value.kind == VALUE_NONE)
+    struct view *v = tm_lj_view_check(L, lua_upvalueindex(WALK_VIEW));
+    struct walk *walk = lua_touserdata(L, lua_upvalueindex(WALK_STATE));
+    const struct node *n = v->node;
+    for (uint32_t i = walk->next; i < walk->end && i < n->count; i++) {
+        if (n->fields[i].value.kind == VALUE_NONE)
             continue;
-        tm_lj_view_push_field(L, view, v, (uint32_t)i);
-        if (!lua_isnil(L, -1))
-            break;
-        lua_pop(L, 1);
+        if (n->kind == NODE_ARRAY)
+            lua_pushinteger(L, (lua_Integer)i + 1);
+        else
+            lj_push_name(L, n, i, lua_upvalueindex(WALK_NAMES));
+        tm_lj_view_push_field(L, lua_upvalueindex(WALK_VIEW), v, i);
+        if (!lua_isnil(L, -1)) {
+            walk->next = i + 1;
+            return 2;
+        }
+        lua_pop(L, 2);
     }
-    if (lua_gettop(L) == view)
-        return 0;
-    lua_pushinteger(L, i + 1);
-    lua_replace(L, lua_upvalueindex(2));
-    if (v->node->kind == NODE_ARRAY)
-        lua_pushinteger(L, i + 1);
-    else
-        lua_pushlstring(L, v->node->fields[i].key.p, v->node->fields[i].key.n);
-    lua_insert(L, -2);
-    return 2;
+    walk->next = walk->end;
+    return 0;
 }
 
 /* Fields that are added on the way are not visited, as there would be no end. */
 static int lj_pairs(lua_State *L)
 {
     const struct view *v = tm_lj_view_check(L, 1);
-    lua_pushvalue(L, 1);
-    lua_pushinteger(L, 0);
-    lua_pushinteger(L, v->node->count);
+    lua_settop(L, 1);
+    struct walk *walk = lua_newuserdatauv(L, sizeof *walk, 0);
+    *walk = (struct walk){0, v->node->count};
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->ref.names);
     lua_pushcclosure(L, lj_next, 3);
     return 1;
 }
@@ -388,6 +409,8 @@ static int lj_metatable(lua_State *L, const char *name, bool owns)
 
 void tm_lj_open_view(lua_State *L, struct script *s)
 {
+    lua_createtable(L, KNOWN_NAMES, 0);
+    s->ref.names = luaL_ref(L, LUA_REGISTRYINDEX);
     s->ref.view[NODE_OBJECT] = lj_metatable(L, "object", false);
     s->ref.view[NODE_ARRAY] = lj_metatable(L, "array", false);
     s->ref.owned[NODE_OBJECT] = lj_metatable(L, "object", true);
