@@ -148,7 +148,9 @@ static void flush_if_due(struct worker *w)
 {
     /* Read for each record: the coarse clock will do where its few milliseconds are little. */
     int64_t now = w->commit < COMMIT_EXACT ? clock_now() : clock_coarse();
-    bool due = w->results.out.n >= FLUSH_BYTES || now - w->flushed >= w->commit;
+    /* With a little left to do, that goes with the rest. */
+    size_t most = w->rest.n > FLUSH_BYTES / 8 ? FLUSH_BYTES : 2 * FLUSH_BYTES;
+    bool due = w->results.out.n >= most || now - w->flushed >= w->commit;
     if (due && w->results.through > w->handed)
         flush_results(w);
 }
