@@ -20,22 +20,27 @@
  */
 #include <stdlib.h>
 
+#include "base/words.h"
 #include "format/csv.h"
 #include "format/layout.h"
 #include "record/cell.h"
 
+/* Bytes that numbers are written with, "nan" and "inf" included, true and false. */
+#define SCALAR_BYTES "0123456789+-.eEinfatruls"
+
+/* A delimiter, a quote, both kinds of line end, and what escapes begin with. */
+#define WATCHED 5
+
 struct writer {
     const struct output_dialect *dialect;
-    bool plain_numbers; /* no number is special */
-    const void *origin; /* of records whose cells may be copied, NULL: none */
+    bool plain_scalars;        /* no number, true or false is special */
+    uint64_t watched[WATCHED]; /* words of the bytes that copy_string() stops at */
+    const void *origin;        /* of records whose cells may be copied, NULL: none */
     struct row_layout rows;
     struct buf text;    /* of tm_cell_text() */
     struct buf defused; /* of tm_csv_defuse() */
     struct buf trial;   /* of check_values() */
 };
-
-/* Bytes that numbers are written with, "nan" and "inf" included. */
-#define NUMBER_BYTES "0123456789+-.einfa"
 
 /* How cells of the row in hand are written. */
 struct row {
@@ -44,14 +49,23 @@ struct row {
     bool moved;  /* a cell may come to stand before another byte than in the source */
 };
 
+/* Without a quote a line end stands in for it: that is looked for anyway. */
+static char quote_of(const struct output_dialect *d)
+{
+    return d->quote != '\0' ? d->quote : '\n';
+}
+
 struct writer *tm_csv_writer_new(const struct output_dialect *d)
 {
     struct writer *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;
     w->dialect = d;
-    w->plain_numbers = !strchr(NUMBER_BYTES, d->delimiter) &&
-                       (d->quote == '\0' || !strchr(NUMBER_BYTES, d->quote));
+    w->plain_scalars = !strchr(SCALAR_BYTES, d->delimiter) &&
+                       (d->quote == '\0' || !strchr(SCALAR_BYTES, d->quote));
+    const char watched[WATCHED] = {d->delimiter, quote_of(d), '\n', '\r', '\\'};
+    for (size_t i = 0; i < WATCHED; i++)
+        w->watched[i] = WORD_OF((uint64_t)(unsigned char)watched[i]);
     tm_row_layout_init(&w->rows, d);
     return w;
 }
@@ -121,9 +135,7 @@ static bool any_special(const char *p, const char *end, char delimiter, char quo
 bool tm_csv_is_special(const struct output_dialect *d, struct slice text)
 {
     const char *p = text.n ? text.p : "";
-    /* Without a quote a line end stands in for it: that is looked for anyway. */
-    char mark = d->quote != '\0' ? d->quote : '\n';
-    return any_special(p, p + text.n, d->delimiter, d->escapes ? '\\' : mark);
+    return any_special(p, p + text.n, d->delimiter, d->escapes ? '\\' : quote_of(d));
 }
 
 static void put_quoted(struct buf *out, char quote, struct slice text)
@@ -190,6 +202,42 @@ static int defuse_cell(struct writer *w, const struct field *f, struct slice *te
     return w->defused.failed ? tm_err_memory(e, "a cell") : TIDEMILL_OK;
 }
 
+static bool is_unwatched(const void *context, uint64_t word)
+{
+    const struct writer *w = context;
+    uint64_t hits = 0;
+    for (size_t i = 0; i < WATCHED; i++)
+        hits |= word_has(word, w->watched[i]);
+    return !hits;
+}
+
+/* The inside of a JSON string that means itself and may stand in any cell. */
+static bool copy_string(const struct writer *w, struct buf *out, const char *p, size_t n)
+{
+    if (n == 0 || !buf_reserve(out, n) || !copy_tested(out->p + out->n, p, n, is_unwatched, w))
+        return false;
+    out->n += n;
+    return true;
+}
+
+/* A JSON value whose cell is its own bytes, or those inside its quotes. */
+static bool copy_scalar(const struct writer *w, struct buf *out, struct slice json)
+{
+    if (json.n == 0 || !w->plain_scalars)
+        return false;
+    switch (json.p[0]) {
+    case '{':
+    case '[':
+    case 'n':
+        return false;
+    case '"':
+        return copy_string(w, out, json.p + 1, json.n - 2);
+    default:
+        buf_slice(out, json);
+        return true;
+    }
+}
+
 static int write_cell(struct writer *w, struct buf *out, const struct row *row,
                       const struct field *f, err *e)
 {
@@ -201,7 +249,9 @@ static int write_cell(struct writer *w, struct buf *out, const struct row *row,
     }
     if (row->raw && f->source.p && copy_cell(w->dialect, out, row, f->source))
         return TIDEMILL_OK;
-    if (w->plain_numbers && (f->value.kind == VALUE_INT || f->value.kind == VALUE_FLOAT)) {
+    if (f->value.kind == VALUE_JSON && copy_scalar(w, out, f->value.text))
+        return TIDEMILL_OK;
+    if (w->plain_scalars && (f->value.kind == VALUE_INT || f->value.kind == VALUE_FLOAT)) {
         tm_cell_put_number(out, &f->value);
         return TIDEMILL_OK;
     }

@@ -77,7 +77,7 @@ static bool has_layout(const struct node *record, const struct layout *layout)
         return false;
     for (uint32_t i = 0; i < record->count; i++) {
         const struct field *f = &record->fields[i];
-        if (f->value.kind != VALUE_NONE && !slice_eq(f->key, layout->names[n++]))
+        if (f->value.kind != VALUE_NONE && !slice_eq_short(f->key, layout->names[n++]))
             return false;
     }
     return true;

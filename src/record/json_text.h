@@ -5,6 +5,7 @@
 #ifndef TM_RECORD_JSON_TEXT_H
 #define TM_RECORD_JSON_TEXT_H
 
+#include "base/words.h"
 #include "record/json.h"
 
 #if defined(__SSE2__) && !defined(TM_PORTABLE)
@@ -85,50 +86,20 @@ static inline const char *json_find_structure(const char *p, const char *end)
     return p;
 }
 
-/* A byte of this word, whose bytes are all below 0x80, is this one. */
-static inline uint64_t json_word_has(uint64_t word, char c)
-{
-    uint64_t x = word ^ (unsigned char)c * UINT64_C(0x0101010101010101);
-    return (x - UINT64_C(0x0101010101010101)) & UINT64_C(0x8080808080808080);
-}
-
 /* Eight bytes that are ASCII, and stand in a string as they are. */
-static inline bool json_word_is_plain(uint64_t word)
+static inline bool json_word_is_plain(const void *unused, uint64_t word)
 {
-    const uint64_t high = UINT64_C(0x8080808080808080);
-    uint64_t other = word | json_word_has(word, '"') | json_word_has(word, '\\') |
-                     (word - UINT64_C(0x2020202020202020));
-    return (other & high) == 0;
+    (void)unused;
+    uint64_t quotes = word_has(word, WORD_OF((uint64_t)'"'));
+    uint64_t escapes = word_has(word, WORD_OF((uint64_t)'\\'));
+    /* A byte below 0x20 borrows from its high bit; so may one behind such a byte. */
+    return !(((word | (word - WORD_OF(UINT64_C(0x20)))) & WORD_HIGH) | quotes | escapes);
 }
 
-/*
- * Copies a string's inside if all of it is ASCII that needs no escapes. False: there is something
- * else, and what was copied is nothing.
- */
+/* Copies a string's inside if all of it is ASCII that needs no escapes; see copy_tested(). */
 static inline bool json_copy_plain(char *to, const char *p, size_t n)
 {
-    uint64_t word = UINT64_C(0x2020202020202020);
-    uint32_t half[2];
-    if (n < 4) {
-        for (size_t i = 0; i < n; i++)
-            word = word << 8 | (unsigned char)(to[i] = p[i]);
-    } else if (n < 8) {
-        memcpy(half, p, 4);
-        memcpy(half + 1, p + n - 4, 4);
-        memcpy(to, half, 4);
-        memcpy(to + n - 4, half + 1, 4);
-        memcpy(&word, half, 8);
-    } else {
-        for (size_t i = 0; n - i > 8; i += 8) {
-            memcpy(&word, p + i, 8);
-            memcpy(to + i, &word, 8);
-            if (!json_word_is_plain(word))
-                return false;
-        }
-        memcpy(&word, p + n - 8, 8);
-        memcpy(to + n - 8, &word, 8);
-    }
-    return json_word_is_plain(word);
+    return copy_tested(to, p, n, json_word_is_plain, NULL);
 }
 
 /* Line feeds from p to end. */

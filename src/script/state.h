@@ -90,7 +90,8 @@ struct script {
     volatile sig_atomic_t interrupted; /* a hook that raises is set */
     struct buf warning;                /* pieces of a warning that has not ended */
     struct key keys[KEYS];
-    struct slice names[KNOWN_NAMES]; /* of fields by their places, as pairs gave them last; see view.c */
+    struct slice
+        names[KNOWN_NAMES]; /* of fields by their places, as pairs gave them last; see view.c */
 };
 
 static inline struct script *script_of(lua_State *L)

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -603,12 +604,91 @@ static void test_fits(void **state)
     }
 }
 
+/* The row of two fields that hold this, or "E" where it is refused. */
+static void write_pair(const struct output_dialect *d, struct value v, struct buf *out)
+{
+    struct arena arena;
+    err e;
+    tm_arena_init(&arena);
+    struct writer *w = csv->writer_new(d);
+    struct node *n = tm_node_new(&arena, NODE_OBJECT, 2);
+    tm_node_add(n, SLICE("a"), v);
+    tm_node_add(n, SLICE("b"), v);
+    buf_reset(out);
+    if (csv->write(w, out, n, &e) != TIDEMILL_OK) {
+        buf_reset(out);
+        buf_byte(out, 'E');
+    }
+    csv->writer_free(w);
+    tm_arena_release(&arena);
+}
+
+/* A JSON scalar is written as what it means is, wherever in it a byte stands that needs care. */
+static void test_json_scalars(void **state)
+{
+    static const struct output_dialect dialects[] = {
+        {.delimiter = ',', .quote = '"'},
+        PIPE,
+        TSV,
+        NO_QUOTE,
+        {.delimiter = 't', .quote = '"'},
+        {.delimiter = ' ', .quote = 'e'},
+        {.delimiter = 'E', .quote = '\''},
+        {.delimiter = '1', .quote = '\0'},
+    };
+    static const struct {
+        const char *json, *means;
+    } bytes[] = {
+        {"x", "x"},    {",", ","},    {"\\n", "\n"}, {"\\\\", "\\"},           {"\\\"", "\""},
+        {"'", "'"},    {"t", "t"},    {" ", " "},    {"\xc3\xa9", "\xc3\xa9"}, {"|", "|"},
+        {"\\t", "\t"}, {"\\r", "\r"},
+    };
+    static const char *const scalars[] = {"1",   "true",        "false", "-1.5e3",
+                                          "1E5", "12345678.25", "1e-7"};
+    static const char as[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    static const char bs[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+    struct buf seen, wanted;
+    char json[64], means[64];
+    (void)state;
+    tm_buf_init(&seen);
+    tm_buf_init(&wanted);
+    for (size_t k = 0; k < sizeof dialects / sizeof *dialects; k++) {
+        for (int n = 0; n < 36; n++)
+            for (int at = 0; at < n; at++)
+                for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
+                    int length = snprintf(json, sizeof json, "\"%.*s%s%.*s\"", at, as,
+                                          bytes[i].json, n - at - 1, bs);
+                    int size = snprintf(means, sizeof means, "%.*s%s%.*s", at, as, bytes[i].means,
+                                        n - at - 1, bs);
+                    write_pair(&dialects[k],
+                               (struct value){.kind = VALUE_JSON, .text = {json, (size_t)length}},
+                               &seen);
+                    write_pair(&dialects[k],
+                               (struct value){.kind = VALUE_TEXT, .text = {means, (size_t)size}},
+                               &wanted);
+                    assert_int_equal(seen.n, wanted.n);
+                    assert_memory_equal(seen.p, wanted.p, seen.n);
+                }
+        for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++) {
+            write_pair(&dialects[k],
+                       (struct value){.kind = VALUE_JSON, .text = slice_of(scalars[i])}, &seen);
+            write_pair(&dialects[k],
+                       (struct value){.kind = VALUE_TEXT, .text = slice_of(scalars[i])}, &wanted);
+            assert_int_equal(seen.n, wanted.n);
+            assert_memory_equal(seen.p, wanted.p, seen.n);
+        }
+    }
+    tm_buf_release(&seen);
+    tm_buf_release(&wanted);
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
-        cmocka_unit_test(test_rows),      cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_next_file), cmocka_unit_test(test_header),
-        cmocka_unit_test(test_relayout),  cmocka_unit_test(test_fits),
+        cmocka_unit_test(test_rows),         cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_next_file),    cmocka_unit_test(test_header),
+        cmocka_unit_test(test_relayout),     cmocka_unit_test(test_fits),
+        cmocka_unit_test(test_json_scalars),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }
