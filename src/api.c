@@ -381,14 +381,20 @@ static int must_be_outside(const tidemill_run *run, err *e)
     return run->inside ? misuse(e, "the run is stepped from its own callback") : TIDEMILL_OK;
 }
 
+/* A host that polls the descriptor must be told that what came in has opened more to do. */
+static void tell_poller(tidemill_run *run)
+{
+    if (run->polled && tm_run_has_more(run))
+        tm_loop_wake(&run->loop);
+}
+
 int tidemill_run_step(tidemill_run *run, int timeout, tidemill_error *e)
 {
     if (must_be_outside(run, e) != TIDEMILL_OK)
         return TIDEMILL_E_ARGUMENT;
     int status = tm_run_step(run, timeout, e);
-    /* A host that polls the descriptor must be told that what came in has opened more to do. */
-    if (status == TIDEMILL_AGAIN && tm_run_has_more(run))
-        tm_loop_wake(&run->loop);
+    if (status == TIDEMILL_AGAIN)
+        tell_poller(run);
     return status;
 }
 
@@ -407,7 +413,13 @@ int tidemill_run_wait(tidemill_run *run, tidemill_error *e)
 
 int tidemill_run_fd(const tidemill_run *run)
 {
-    return run ? run->loop.epoll : -1;
+    if (!run)
+        return -1;
+    /* Nothing that a host can see changes. */
+    tidemill_run *own = (tidemill_run *)(uintptr_t)run;
+    own->polled = true;
+    tell_poller(own);
+    return run->loop.epoll;
 }
 
 void tidemill_run_stop(tidemill_run *run)

@@ -41,6 +41,7 @@ struct tidemill_run {
     bool wired;       /* splitter, output and merger are set up */
     bool inside;      /* a turn, which calls the host's callbacks */
     bool attached;    /* the pool is busy with this run */
+    bool polled;      /* the host has the descriptor that says when to step */
     uint32_t workers; /* the pool's peak, when it was left */
 };
 
