@@ -57,14 +57,19 @@ static enum frame_next peek(const struct frame_reader *r, uint8_t *type, size_t 
     return FRAME_TAKEN;
 }
 
+/* What was taken makes room. */
+static void forget_taken(struct frame_reader *r)
+{
+    if (r->at)
+        tm_buf_consume(&r->in, r->at);
+    r->at = 0;
+}
+
 enum frame_fill tm_frame_fill(struct frame_reader *r, int fd)
 {
     uint8_t type;
     size_t length, whole = 0, want = READ_MIN;
-    if (r->at) {
-        tm_buf_consume(&r->in, r->at);
-        r->at = 0;
-    }
+    forget_taken(r);
     /* Of a large frame the rest, and the header of the next one: what more was read of that would
        have to be moved to the front. */
     if (peek(r, &type, &length) == FRAME_TAKEN)
@@ -98,6 +103,7 @@ enum frame_next tm_frame_next(struct frame_reader *r, struct frame *out)
 bool tm_frame_keep(struct frame_reader *r, const struct frame *f)
 {
     size_t n = FRAME_HEADER + f->payload.n;
+    forget_taken(r);
     if (!buf_reserve(&r->in, n))
         return false;
     buf_append(&r->in, f->payload.p - FRAME_HEADER, n);

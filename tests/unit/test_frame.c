@@ -140,12 +140,43 @@ static void test_end(void **state)
     tm_buf_release(&b);
 }
 
+/* Frames that change readers: in order, and what was taken takes no room. */
+static void kept_frames(void **state)
+{
+    struct frame_reader from, to;
+    struct frame f;
+    size_t cap = 0;
+    int put_n = 0, next = 0;
+    (void)state;
+    tm_frame_reader_init(&from, PAYLOAD_MAX);
+    tm_frame_reader_init(&to, PAYLOAD_MAX);
+    for (int round = 0; round < 200; round++) {
+        for (int i = 0; i < 3; i++)
+            put(&from.in, put_n++ % 10);
+        while (tm_frame_next(&from, &f) == FRAME_TAKEN)
+            assert_true(tm_frame_keep(&to, &f));
+        assert_int_equal(frame_pending(&from), 0);
+        from.in.n = from.at = 0;
+        /* One is left for the next round, so that there is always something to be moved. */
+        for (; next < put_n - 1; next++) {
+            assert_int_equal(tm_frame_next(&to, &f), FRAME_TAKEN);
+            check(&f, next % 10);
+        }
+        if (round == 50)
+            cap = to.in.cap;
+    }
+    assert_int_equal(to.in.cap, cap);
+    tm_frame_reader_release(&from);
+    tm_frame_reader_release(&to);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_end),
+        cmocka_unit_test(kept_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
