@@ -10,13 +10,8 @@
 #include "format/formats.h"
 #include "format/json_document.h"
 #include "format/json_element.h"
-#include "record/json.h"
+#include "format/json_reader.h"
 #include "record/json_text.h"
-
-struct reader {
-    struct json_reader *json;
-    enum encoding encoding;
-};
 
 struct writer {
     uint32_t max_depth;
@@ -70,25 +65,7 @@ static enum split_verdict split(const struct input_dialect *d, struct split_stat
 static struct reader *reader_new(const struct input_dialect *d, const struct columns *columns)
 {
     (void)columns;
-    struct reader *r = malloc(sizeof *r);
-    if (!r)
-        return NULL;
-    r->json = tm_json_reader_new(d->max_depth);
-    if (!r->json) {
-        free(r);
-        return NULL;
-    }
-    r->encoding = d->encoding;
-    tm_json_reader_set(r->json, d->duplicates, d->wrap, "the end of the record");
-    return r;
-}
-
-static void reader_free(struct reader *r)
-{
-    if (!r)
-        return;
-    tm_json_reader_free(r->json);
-    free(r);
+    return tm_json_records_new(d, "the end of the record");
 }
 
 /* An element's place in the file is its first line: the rest of the way is told in the message. */
@@ -213,7 +190,7 @@ const struct format tm_format_json = {
     .document_free = tm_json_document_free,
     .document_end = tm_json_document_end,
     .reader_new = reader_new,
-    .reader_free = reader_free,
+    .reader_free = tm_json_records_free,
     .parse = parse,
     .writer_new = writer_new,
     .writer_free = writer_free,

@@ -7,13 +7,8 @@
 
 #include "format/encoding.h"
 #include "format/formats.h"
+#include "format/json_reader.h"
 #include "format/lines.h"
-#include "record/json.h"
-
-struct reader {
-    struct json_reader *json;
-    enum encoding encoding;
-};
 
 struct writer {
     uint32_t max_depth;
@@ -53,25 +48,7 @@ static uint32_t run(const struct input_dialect *d, const char *p, size_t n, size
 static struct reader *reader_new(const struct input_dialect *d, const struct columns *columns)
 {
     (void)columns;
-    struct reader *r = malloc(sizeof *r);
-    if (!r)
-        return NULL;
-    r->json = tm_json_reader_new(d->max_depth);
-    if (!r->json) {
-        free(r);
-        return NULL;
-    }
-    r->encoding = d->encoding;
-    tm_json_reader_set(r->json, d->duplicates, d->wrap, "end of line");
-    return r;
-}
-
-static void reader_free(struct reader *r)
-{
-    if (!r)
-        return;
-    tm_json_reader_free(r->json);
-    free(r);
+    return tm_json_records_new(d, "end of line");
 }
 
 static enum parse_verdict fail(const struct reader *r, int status, const char *p, size_t where,
@@ -181,7 +158,7 @@ const struct format tm_format_jsonl = {
     .split = split,
     .run = run,
     .reader_new = reader_new,
-    .reader_free = reader_free,
+    .reader_free = tm_json_records_free,
     .parse = parse,
     .writer_new = writer_new,
     .writer_free = writer_free,

@@ -2,7 +2,7 @@
  * Compressed input and output in every way that a host can give and take them; a host that pushes and
  * pulls; and nothing left behind: no process, no descriptor, no flag.
  */
-#include "host.h"
+#include "host_outputs.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -15,16 +15,16 @@
 static const char *kind;              /* gzip or zstd */
 static struct bytes packed, expected; /* the input; the output before it is compressed */
 
-static tidemill_job *job_of(const char *output, const char *isolation)
+static tidemill_job *job_of(const char *packing, const char *isolation)
 {
     return opened(JOB("input.format", "jsonl", "workers", "2", "transform.inline", DOUBLE,
-                      "output.compression", output, "isolation", isolation));
+                      "output.compression", packing, "isolation", isolation));
 }
 
 /* ---- Input ---- */
 
 static size_t at;
-static int in_fd = -1, out_fd = -1;
+static int in_fd = -1;
 
 static ptrdiff_t read_some(void *context, char *data, size_t size)
 {
@@ -77,51 +77,6 @@ static void input_push(tidemill_run *run)
     CHECK_OK(tidemill_run_push_end(run, &error));
 }
 
-/* ---- Output ---- */
-
-static struct bytes output;
-
-static void output_path(tidemill_run *run)
-{
-    CHECK_OK(tidemill_run_output_path(run, "out.jsonl", &error));
-}
-
-static void output_fd(tidemill_run *run)
-{
-    out_fd = open("out.jsonl", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    CHECK(out_fd >= 0);
-    CHECK_OK(tidemill_run_output_fd(run, out_fd, &error));
-}
-
-static void take_file(tidemill_run *run)
-{
-    (void)run;
-    output = read_file("out.jsonl");
-    CHECK(unlink("out.jsonl") == 0);
-}
-
-static void output_callback(tidemill_run *run)
-{
-    CHECK_OK(tidemill_run_output_callback(run, write_bytes, &output, &error));
-}
-
-static void take_nothing(tidemill_run *run)
-{
-    (void)run;
-}
-
-static void output_pull(tidemill_run *run)
-{
-    CHECK_OK(tidemill_run_output_pull(run, &error));
-}
-
-static void take_pulled(tidemill_run *run)
-{
-    char block[1000];
-    for (size_t n; (n = tidemill_run_pull(run, block, sizeof block)) > 0;)
-        bytes_add(&output, block, n);
-}
-
 /* ---- All of them ---- */
 
 static void (*const inputs[])(tidemill_run *) = {input_path, input_fd, input_packets,
@@ -130,7 +85,7 @@ static const struct {
     void (*give)(tidemill_run *);
     void (*take)(tidemill_run *);
 } outputs[] = {{output_path, take_file},
-               {output_fd, take_file},
+               {output_file, take_file},
                {output_callback, take_nothing},
                {output_pull, take_pulled}};
 

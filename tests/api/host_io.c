@@ -2,7 +2,7 @@
  * A blocking run for every way to give input times every way to take output; several inputs of
  * different kinds in one run; one socket for both directions.
  */
-#include "host.h"
+#include "host_outputs.h"
 
 #include <sys/socket.h>
 
@@ -73,27 +73,7 @@ static void input_push(tidemill_run *run)
 
 /* ---- Output ---- */
 
-static struct bytes output;
-static int out_fd = -1, out_read = -1;
-
-static void output_path(tidemill_run *run)
-{
-    CHECK_OK(tidemill_run_output_path(run, "out.jsonl", &error));
-}
-
-static void take_path(tidemill_run *run)
-{
-    (void)run;
-    output = read_file("out.jsonl");
-    CHECK(unlink("out.jsonl") == 0);
-}
-
-static void output_file(tidemill_run *run)
-{
-    out_fd = open("out.jsonl", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    CHECK(out_fd >= 0);
-    CHECK_OK(tidemill_run_output_fd(run, out_fd, &error));
-}
+static int out_read = -1;
 
 static void output_pipe(tidemill_run *run)
 {
@@ -123,28 +103,6 @@ static void output_socket(tidemill_run *run)
     CHECK_OK(tidemill_run_output_fd(run, out_fd, &error));
 }
 
-static void output_callback(tidemill_run *run)
-{
-    CHECK_OK(tidemill_run_output_callback(run, write_bytes, &output, &error));
-}
-
-static void take_nothing(tidemill_run *run)
-{
-    (void)run;
-}
-
-static void output_pull(tidemill_run *run)
-{
-    CHECK_OK(tidemill_run_output_pull(run, &error));
-}
-
-static void take_pulled(tidemill_run *run)
-{
-    char block[100];
-    for (size_t n; (n = tidemill_run_pull(run, block, sizeof block)) > 0;)
-        bytes_add(&output, block, n);
-}
-
 /* ---- All of them ---- */
 
 static void (*const inputs[])(tidemill_run *) = {input_path,   input_file,     input_pipe,
@@ -152,7 +110,7 @@ static void (*const inputs[])(tidemill_run *) = {input_path,   input_file,     i
 static const struct {
     void (*give)(tidemill_run *);
     void (*take)(tidemill_run *);
-} outputs[] = {{output_path, take_path},        {output_file, take_path},
+} outputs[] = {{output_path, take_file},        {output_file, take_file},
                {output_pipe, take_fd},          {output_socket, take_fd},
                {output_callback, take_nothing}, {output_pull, take_pulled}};
 
@@ -235,7 +193,7 @@ static void from_options(void)
     CHECK_OK(tidemill_run_wait(run, &error));
     tidemill_run_free(run);
     tidemill_job_free(job);
-    take_path(NULL);
+    take_file(NULL);
     check_same(&output, &expected);
     bytes_free(&output);
 }

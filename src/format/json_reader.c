@@ -1,0 +1,28 @@
+/*
+ * The reader that JSON Lines and JSON have in common: the JSON parser as the dialect wants it.
+ */
+#include "format/json_reader.h"
+
+#include <stdlib.h>
+
+struct reader *tm_json_records_new(const struct input_dialect *d, const char *end_name)
+{
+    struct reader *r = malloc(sizeof *r);
+    if (!r)
+        return NULL;
+    *r = (struct reader){tm_json_reader_new(d->max_depth), d->encoding};
+    if (!r->json) {
+        free(r);
+        return NULL;
+    }
+    tm_json_reader_set(r->json, d->duplicates, d->wrap, end_name);
+    return r;
+}
+
+void tm_json_records_free(struct reader *r)
+{
+    if (!r)
+        return;
+    tm_json_reader_free(r->json);
+    free(r);
+}
