@@ -37,9 +37,9 @@ static const struct slice texts[] = {
 
 static struct value random_value(struct arena *arena)
 {
-    static const enum value_kind kinds[] = {VALUE_CELL,  VALUE_CELL,  VALUE_CELL, VALUE_TEXT,
-                                            VALUE_INT,   VALUE_FLOAT, VALUE_NULL, VALUE_TRUE,
-                                            VALUE_FALSE, VALUE_NONE};
+    static const enum value_kind kinds[] = {VALUE_CELL, VALUE_CELL, VALUE_CELL,
+                                            VALUE_TEXT, VALUE_INT,  VALUE_FLOAT,
+                                            VALUE_NULL, VALUE_TRUE, VALUE_FALSE};
     struct value v = {.kind = kinds[below(sizeof kinds / sizeof *kinds)]};
     if (v.kind == VALUE_CELL || v.kind == VALUE_TEXT)
         v.text = random_text(arena, texts, TEXTS);
@@ -60,10 +60,9 @@ static struct node *random_row(struct arena *arena, size_t layout)
     };
     struct node *n = tm_node_new(arena, NODE_OBJECT, 4);
     for (size_t i = 0, count = below(5); i < count; i++) {
-        struct value v = random_value(arena);
-        tm_node_add(n, names[layout][i], v);
-        if (v.kind == VALUE_NONE)
-            n->live--;
+        tm_node_add(n, names[layout][i], random_value(arena));
+        if (below(8) == 0)
+            tm_node_delete(n, n->count - 1);
     }
     return n;
 }
