@@ -54,7 +54,7 @@ static inline void copy_short(char *to, const char *p, size_t n)
     } else if (n < 8) {
         for (size_t i = 0; i < n; i++)
             to[i] = p[i];
-    } else {
+    } else if (p) {
         memcpy(to, p, n);
     }
 }
