@@ -1,7 +1,7 @@
 /*
  * Blocks of 64 bytes, and where in them given bytes stand, as bits: what flows in is a block, what
- * flows out is a word of 64 bits for each byte that is looked for. There is a way for each kind of
- * processor, and one for all; which one is best is seen at run time.
+ * flows out is a word of 64 bits for each byte, or class of bytes, that is looked for. There is a way
+ * for each kind of processor, and one for all; which one is best is seen at run time.
  */
 #ifndef TM_BASE_BLOCK_H
 #define TM_BASE_BLOCK_H
@@ -19,6 +19,20 @@ block_scan *tm_block_scan(void);
 
 /* All ways that this processor has, from the slowest to the best: NULL behind the last. For tests. */
 block_scan *tm_block_scan_at(unsigned i);
+
+/* Of the bytes of blocks, as bits, a word for each block: */
+struct block_classes {
+    uint64_t *special; /* '"', '\\' and control characters: what no string of JSON holds as it is */
+    uint64_t *other;   /* what is no decimal digit */
+    uint64_t *high;    /* what is beyond ASCII */
+};
+
+/* The classes of the `blocks` blocks at p. */
+typedef void block_classify(const char *p, unsigned blocks, const struct block_classes *out);
+
+/* As tm_block_scan() and tm_block_scan_at(). */
+block_classify *tm_block_classify(void);
+block_classify *tm_block_classify_at(unsigned i);
 
 /* The bits below the first one that is set in `stop`. */
 static inline uint64_t block_before(uint64_t bits, uint64_t stop)

@@ -190,6 +190,11 @@ struct format {
     /* `columns` outlives the reader. NULL when memory is out. */
     struct reader *(*reader_new)(const struct input_dialect *d, const struct columns *columns);
     void (*reader_free)(struct reader *r);
+    /*
+     * What is parsed next lies in `bytes`, a chunk that stays as it is until the next call; or, where
+     * there are none, anywhere. A NULL op: it does not matter.
+     */
+    void (*begin)(struct reader *r, struct slice bytes);
     /* p begins at a record's start, n > 0; the chunk ends at a record's end. */
     enum parse_verdict (*parse)(struct reader *r, struct arena *arena, const char *p, size_t n,
                                 struct parsed *out, err *e);

@@ -26,6 +26,8 @@ void tm_intake_close(struct intake *in)
 void tm_intake_begin(struct intake *in, struct slice bytes)
 {
     in->foreign = !tm_encoding_plain(&in->dialect, bytes);
+    if (in->format->begin)
+        in->format->begin(in->reader, in->foreign ? SLICE("") : bytes);
 }
 
 /*

@@ -191,6 +191,7 @@ const struct format tm_format_json = {
     .document_end = tm_json_document_end,
     .reader_new = reader_new,
     .reader_free = tm_json_records_free,
+    .begin = tm_json_records_begin,
     .parse = parse,
     .writer_new = writer_new,
     .writer_free = writer_free,

@@ -26,3 +26,8 @@ void tm_json_records_free(struct reader *r)
     tm_json_reader_free(r->json);
     free(r);
 }
+
+void tm_json_records_begin(struct reader *r, struct slice bytes)
+{
+    tm_json_reader_begin(r->json, bytes);
+}

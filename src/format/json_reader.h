@@ -15,5 +15,6 @@ struct reader {
 /* `end_name`: what messages call the end of a record. NULL when memory is out. */
 struct reader *tm_json_records_new(const struct input_dialect *d, const char *end_name);
 void tm_json_records_free(struct reader *r);
+void tm_json_records_begin(struct reader *r, struct slice bytes);
 
 #endif

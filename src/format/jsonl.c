@@ -159,6 +159,7 @@ const struct format tm_format_jsonl = {
     .run = run,
     .reader_new = reader_new,
     .reader_free = tm_json_records_free,
+    .begin = tm_json_records_begin,
     .parse = parse,
     .writer_new = writer_new,
     .writer_free = writer_free,

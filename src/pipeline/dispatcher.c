@@ -7,6 +7,11 @@
 
 #define TARGET_FIRST ((size_t)16 << 10)
 #define TARGET_MIN   512
+/*
+ * A chunk that waits in the pipe is to be there as a whole, or its worker has to wait for the rest of it:
+ * a few pages of the pipe are for the frame around it, and for the pages that it has but parts of.
+ */
+#define TARGET_WHOLE (POOL_PIPE_SIZE - ((size_t)16 << 10))
 /* A chunk should not keep a worker longer than this. */
 #define CHUNK_NS 20000000.0
 /* Records so dear that a second chunk in a busy worker's pipe gains nothing. */
@@ -105,6 +110,8 @@ static void aim(struct dispatcher *d)
     }
     if (target > d->splitter->chunk_max)
         target = d->splitter->chunk_max;
+    if (target > TARGET_WHOLE && target <= POOL_PIPE_SIZE)
+        target = TARGET_WHOLE;
     d->target = target ? target : 1;
     if (remaining && remaining / (4 * workers) < d->target)
         d->target = remaining / (4 * workers) > TARGET_MIN ? (size_t)(remaining / (4 * workers))

@@ -12,9 +12,8 @@
 #include "pipeline/fdio.h"
 #include "pipeline/watchdog.h"
 
-#define PIPE_SIZE ((size_t)256 << 10)
-#define TURN_MS   100
-#define LEAVE_MS  1000
+#define TURN_MS  100
+#define LEAVE_MS 1000
 /* Beyond what limits.result_size lets through: rows of other records, what was printed, headers. */
 #define FRAME_SLACK ((uint64_t)16 << 20)
 
@@ -103,7 +102,7 @@ int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
         .exec = plan->spec->values.isolation == ISOLATION_EXEC,
         .program = plan->spec->values.worker_program,
         .log_fd = plan->log_fd,
-        .pipe_size = PIPE_SIZE,
+        .pipe_size = POOL_PIPE_SIZE,
         .functions = plan->functions,
         .functions_n = plan->functions_n,
     };

@@ -27,6 +27,8 @@ enum worker_state {
 
 /* One works while the other waits in the pipe. */
 #define HAND_MAX 2
+/* The pipes of a worker, in bytes: where the system has room for them (pipe(7)). */
+#define POOL_PIPE_SIZE ((size_t)256 << 10)
 
 struct worker_handle {
     uint32_t number; /* 1-based */

@@ -29,6 +29,12 @@ void tm_json_reader_set(struct json_reader *r, enum duplicates duplicates, struc
                         const char *end_name);
 
 /*
+ * Texts that are read from now on lie in `bytes`, one behind the other, until the next call; these
+ * are not looked at twice then, and must stay as they are. n == 0, and at first: they lie anywhere.
+ */
+void tm_json_reader_begin(struct json_reader *r, struct slice bytes);
+
+/*
  * Validate all of `text` (structure, numbers, escapes, control characters, UTF-8, depth, duplicate
  * keys at every level) and index it as an object node with its source set (white space around the
  * value belongs to neither). On failure E_RECORD (or E_MEMORY) with a message such as
@@ -41,8 +47,8 @@ int tm_json_read(struct json_reader *r, struct arena *arena, struct slice text, 
 
 /*
  * The object at p, if a glance shows that it is valid and has the very keys of the record before, with
- * neither white space nor nested values, and ends before `end`; *behind is what follows it. NULL:
- * tm_json_read() has to look at it.
+ * the same white space around them and no nested values, and ends well before `end`; *behind is what
+ * follows it. NULL: tm_json_read() has to look at it.
  */
 struct node *tm_json_read_like(struct json_reader *r, struct arena *arena, const char *p,
                                const char *end, const char **behind);

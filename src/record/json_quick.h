@@ -1,120 +1,135 @@
 /*
  * The quick way through a record that looks like the one before: the same keys in the same order,
- * no white space, no nested values, no escapes. What flows in is where a value should be; what flows
- * out is where it ends, or NULL for everything that does not go without saying: json_read.c reads it
- * in the general way then, and is the one to say what is wrong. For json_read.c alone.
+ * spelt and spaced the same, no nested values, no escapes. What stands around values is compared as
+ * it is; a string or a number ends at a mark (json_marks.h). What flows in is where a value should be;
+ * what flows out is where it ends, or NULL for everything that does not go without saying:
+ * json_read.c reads it in the general way then, and is the one to say what is wrong. For json_read.c
+ * alone.
  */
 #ifndef TM_RECORD_JSON_QUICK_H
 #define TM_RECORD_JSON_QUICK_H
 
 #include "base/utf8.h"
+#include "record/json_marks.h"
 #include "record/json_text.h"
 
 /* So many bytes may be looked at at once. */
 #define JSON_STRIDE 16
 
-/* A key that is expected. */
-struct known_key {
+/*
+ * What is expected between two values: `{"id":`, then `, "name": `, `}` at last. It is valid there,
+ * as it was in an earlier record.
+ */
+struct known_text {
+    char head[JSON_STRIDE]; /* how it begins, */
+    uint32_t mask;          /* a bit for each byte of that, and JSON_LONG */
+    uint32_t key_at;        /* where the key's first byte stands in it */
+    const char *text;       /* all of it, */
+    size_t n;               /* how long it is, 0: it is never met, */
+    size_t room;            /* and what has to be there of the record */
     struct slice key;
-    char spelt[JSON_STRIDE]; /* with its quotes and colon */
-    uint32_t n;              /* bytes of that; 0: it has no room there */
-    uint32_t mask;           /* as many bits */
 };
 
-static inline struct known_key json_known_key(struct slice key)
+/* In the mask: a look at the head is not enough. */
+#define JSON_LONG (1u << JSON_STRIDE)
+/* More white space than that, in bytes, is not expected again. */
+#define JSON_KNOWN_MAX 1000u
+
+/* `key_at`: as in known_text; key_n bytes are the key's. */
+static inline struct known_text json_known(struct slice text, size_t key_at, size_t key_n)
 {
-    struct known_key k = {.key = key};
-    if (key.n + 3 <= sizeof k.spelt) {
-        k.n = (uint32_t)key.n + 3;
-        k.spelt[0] = '"';
-        memcpy(k.spelt + 1, key.p, key.n);
-        k.spelt[k.n - 2] = '"';
-        k.spelt[k.n - 1] = ':';
-        k.mask = (1u << k.n) - 1;
+    struct known_text k = {.mask = JSON_LONG, .key = {text.p + key_at, key_n}};
+    if (text.n <= JSON_KNOWN_MAX) {
+        size_t n = text.n < JSON_STRIDE ? text.n : JSON_STRIDE;
+        memcpy(k.head, text.p, n);
+        k.mask = ((1u << n) - 1) | (n < text.n ? JSON_LONG : 0);
+        k.key_at = (uint32_t)key_at;
+        k.text = text.p;
+        k.n = text.n;
+        k.room = text.n + JSON_STRIDE;
     }
     return k;
 }
 
-/* Are the key and its colon at p? JSON_STRIDE bytes are there. */
-static inline bool json_begins_with(const char *p, const struct known_key *k)
+/* Is that at p, and JSON_STRIDE bytes more before `end`? */
+static inline bool json_is_known(const struct known_text *k, const char *p, const char *end)
 {
+    if ((size_t)(end - p) < k->room)
+        return false;
 #ifdef JSON_SSE2
     __m128i text = _mm_loadu_si128((const __m128i *)(const void *)p);
-    __m128i key = _mm_loadu_si128((const __m128i *)(const void *)k->spelt);
-    unsigned same = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(text, key));
-    return k->n && (same & k->mask) == k->mask;
-#else
-    return k->n && memcmp(p, k->spelt, k->n) == 0;
+    __m128i head = _mm_loadu_si128((const __m128i *)(const void *)k->head);
+    unsigned same = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(text, head));
+    if ((same & k->mask) == k->mask)
+        return true;
+    if (!(k->mask & JSON_LONG))
+        return false;
 #endif
+    return k->n && memcmp(p, k->text, k->n) == 0;
+}
+
+static inline bool json_is_digit(char c)
+{
+    return (unsigned char)(c - '0') < 10;
 }
 
 static inline const char *json_skip_digits(const char *p, const char *end)
 {
-    while (p < end && (unsigned char)(*p - '0') < 10)
+    while (p < end && json_is_digit(*p))
         p++;
     return p;
 }
 
-/* Behind the digits at p; eight bytes are there. */
-static inline const char *json_quick_digits(const char *p, const char *end)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    uint64_t eight;
-    memcpy(&eight, p, sizeof eight);
-    /* A byte is a digit if its high half is 3, and still is with 6 added. A sum that overflows into
-       its neighbour comes from a byte that is none, behind which nothing matters. */
-    uint64_t high = eight & 0xf0f0f0f0f0f0f0f0u;
-    uint64_t sum = (eight + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u;
-    uint64_t other = (high ^ 0x3030303030303030u) | (sum ^ 0x3030303030303030u);
-    if (other)
-        return p + (__builtin_ctzll(other) >> 3);
-    p += sizeof eight;
-#endif
-    return json_skip_digits(p, end);
-}
-
 /* RFC 8259 section 6, without an exponent. */
-static inline const char *json_quick_number(const char *p, const char *end)
+static inline const char *json_quick_number(struct json_marks *m, const char *p)
 {
     const char *digits = p + (*p == '-');
-    p = json_quick_digits(digits, end);
-    if (p == digits || (*digits == '0' && p - digits > 1))
+    uint64_t others = json_marks_ahead(m->other, (size_t)(digits - m->from));
+    const char *stop = others ? json_mark_at(digits, others) : tm_json_far_other(m, digits);
+    if (stop == digits || (*digits == '0' && stop - digits > 1))
         return NULL;
-    if (end - p > JSON_STRIDE && *p == '.') {
-        digits = p + 1;
-        p = json_quick_digits(digits, end);
-        if (p == digits)
-            return NULL;
-    }
-    return p;
+    if (*stop != '.')
+        return stop;
+    const char *point = stop;
+    others &= others - 1;
+    stop = others ? json_mark_at(digits, others) : tm_json_far_other(m, point + 1);
+    return stop > point + 1 ? stop : NULL;
 }
 
-static inline const char *json_quick_string(const char *p, const char *end)
+/* Behind the string that ends at `quote`, if it does. */
+static inline const char *json_quick_utf8(const char *p, const char *quote)
 {
-    bool high = false;
-    const char *quote = json_find_special(p + 1, end, &high);
-    if (quote == end || *quote != '"')
-        return NULL;
-    struct slice inside = {p + 1, (size_t)(quote - p) - 1};
-    return high && tm_utf8_check(inside) < inside.n ? NULL : quote + 1;
+    struct slice inside = {p, (size_t)(quote - p)};
+    return *quote == '"' && tm_utf8_check(inside) == inside.n ? quote + 1 : NULL;
 }
 
-/* Behind the scalar at p, which a comma, a brace or white space ends. */
-static inline const char *json_quick_scalar(const char *p, const char *end)
+static inline const char *json_quick_string(struct json_marks *m, const char *p)
 {
-    if (end - p <= JSON_STRIDE)
-        return NULL;
+    size_t at = (size_t)(++p - m->from);
+    uint64_t specials = json_marks_ahead(m->special, at);
+    if (!specials)
+        return json_quick_utf8(p, tm_json_far_special(m, p));
+    const char *quote = json_mark_at(p, specials);
+    if (json_marks_ahead(m->high, at) & (specials ^ (specials - 1)))
+        return json_quick_utf8(p, quote);
+    return *quote == '"' ? quote + 1 : NULL;
+}
+
+/*
+ * Behind the scalar at p, which is in the window, and JSON_STRIDE bytes of it in the text; what ends
+ * it was not looked at.
+ */
+static inline const char *json_quick_scalar(struct json_marks *m, const char *p)
+{
     if (*p == '"')
-        p = json_quick_string(p, end);
-    else if (*p <= '9')
-        p = json_quick_number(p, end);
-    else if (*p == 't')
-        p = memcmp(p, "true", 4) == 0 ? p + 4 : NULL;
-    else if (*p == 'f')
-        p = memcmp(p, "false", 5) == 0 ? p + 5 : NULL;
-    else
-        p = memcmp(p, "null", 4) == 0 ? p + 4 : NULL;
-    return p && p < end && (*p == ',' || *p == '}' || json_is_space(*p)) ? p : NULL;
+        return json_quick_string(m, p);
+    if (*p <= '9')
+        return json_quick_number(m, p);
+    if (*p == 't')
+        return memcmp(p, "true", 4) == 0 ? p + 4 : NULL;
+    if (*p == 'f')
+        return memcmp(p, "false", 5) == 0 ? p + 5 : NULL;
+    return memcmp(p, "null", 4) == 0 ? p + 4 : NULL;
 }
 
 #endif

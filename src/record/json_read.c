@@ -20,10 +20,13 @@ struct json_reader {
     uint32_t max_depth;
     struct open_bracket *stack; /* max_depth of them */
     struct json_keys keys;
-    /* The keys of an earlier record, all different and without escapes, and their bytes. */
-    struct known_key *known;
+    /* The keys of an earlier record, all different and without escapes, with all that stood between
+       its values, of which there is one more; and the bytes of that. */
+    struct known_text *known;
     uint32_t known_n, known_cap;
     struct buf known_bytes;
+    struct slice bytes; /* where texts come from, one behind the other; n == 0: from anywhere */
+    struct json_marks marks;
     uint32_t expected; /* fields of the record before */
     uint32_t unlike;   /* records that tm_json_read_like() is to pass over, */
     uint32_t pass;     /* and how many when it fails again */
@@ -73,6 +76,23 @@ void tm_json_reader_set(struct json_reader *r, enum duplicates duplicates, struc
     r->duplicates = duplicates;
     r->wrap = wrap;
     r->end_name = end_name;
+}
+
+void tm_json_reader_begin(struct json_reader *r, struct slice bytes)
+{
+    r->bytes = bytes;
+    tm_json_marks_begin(&r->marks, bytes);
+}
+
+/* Marks are needed of this text. */
+static void mark(struct json_reader *r, struct slice text)
+{
+    /* Bytes that it does not lie in begin behind it, or end before it. */
+    size_t at = (size_t)((uintptr_t)text.p - (uintptr_t)r->bytes.p);
+    if (at > r->bytes.n || text.n > r->bytes.n - at)
+        tm_json_marks_begin(&r->marks, text);
+    else if (r->marks.begin != r->bytes.p || r->marks.end != r->bytes.p + r->bytes.n)
+        tm_json_marks_begin(&r->marks, r->bytes);
 }
 
 /* ---- strings, numbers, literals: each takes p at its first byte and returns what is behind ---- */
@@ -322,6 +342,7 @@ static const char *scan_value(struct json_scan *s, const char *p, uint32_t outsi
 struct shape {
     uint32_t next; /* the next known key that may come */
     bool known;    /* all keys so far were known, in their order: so they all differ */
+    bool respaced; /* but there was other white space around them */
     bool escaped;  /* a key was not spelt as it reads */
 };
 
@@ -358,7 +379,7 @@ static const char *read_key(struct json_scan *s, struct shape *shape, struct fie
     return f->key.p ? behind : tm_json_no_memory(s);
 }
 
-/* The field at p, into a new slot of n; `p` is behind it and its white space afterwards. */
+/* The field at p, into a new slot of n; returns what is behind it. */
 static const char *read_field(struct json_scan *s, struct node *n, struct shape *shape,
                               const char *p)
 {
@@ -378,93 +399,117 @@ static const char *read_field(struct json_scan *s, struct node *n, struct shape 
         return NULL;
     f->source = (struct slice){p, (size_t)(behind - p)};
     f->value = (struct value){.kind = VALUE_JSON, .text = f->source};
-    return json_skip_space(behind, s->end);
+    return behind;
 }
 
-/* Remember the keys of n, which are known to differ. Failing only costs time. */
-static void learn(struct json_reader *r, const struct node *n)
+/*
+ * Remember the keys of n, which are known to differ, and what stands between its values from `open` to
+ * `close`, its brackets. Failing only costs time.
+ */
+static void learn(struct json_reader *r, const struct node *n, const char *open, const char *close)
 {
+    const struct field *f = n->fields;
     r->known_n = 0;
     if (n->count > KNOWN_MAX)
         return;
-    if (n->count > r->known_cap) {
-        struct known_key *known = realloc(r->known, n->count * sizeof *known);
+    if (n->count >= r->known_cap) {
+        struct known_text *known = realloc(r->known, (n->count + 1) * sizeof *known);
         if (!known)
             return;
         r->known = known;
-        r->known_cap = n->count;
+        r->known_cap = n->count + 1;
     }
     buf_reset(&r->known_bytes);
-    for (uint32_t i = 0; i < n->count; i++)
-        buf_slice(&r->known_bytes, n->fields[i].key);
+    const char *from = open;
+    for (uint32_t i = 0; i < n->count; i++) {
+        buf_append(&r->known_bytes, from, (size_t)(f[i].source.p - from));
+        from = f[i].source.p + f[i].source.n;
+    }
+    buf_append(&r->known_bytes, from, (size_t)(close + 1 - from));
     if (r->known_bytes.failed)
         return;
-    const char *p = r->known_bytes.p ? r->known_bytes.p : "";
+    const char *p = r->known_bytes.p;
+    from = open;
     for (uint32_t i = 0; i < n->count; i++) {
-        r->known[i] = json_known_key((struct slice){p, n->fields[i].key.n});
-        p += n->fields[i].key.n;
+        struct slice text = {p, (size_t)(f[i].source.p - from)};
+        r->known[i] = json_known(text, (size_t)(f[i].key.p - from), f[i].key.n);
+        from = f[i].source.p + f[i].source.n;
+        p += text.n;
     }
+    r->known[n->count] = json_known((struct slice){p, (size_t)(close + 1 - from)}, 0, 0);
     r->known_n = n->count;
 }
 
-/* Are the record's keys all different, or may they be the same? NULL when not. */
+/* Are the record's keys all different, or may they be the same? p (its closing bracket), or NULL. */
 static const char *check_keys(struct json_scan *s, const struct node *n, const struct shape *shape,
-                              const char *p)
+                              const char *open, const char *p)
 {
     struct json_reader *r = s->r;
     size_t edits = r->edits.n;
-    if (shape->known)
+    if (shape->known) {
+        if (shape->respaced && n->count == r->known_n)
+            learn(r, n, open, p);
         return p;
+    }
     for (uint32_t i = 0; i < n->count; i++)
         if (!tm_json_keys_push(&r->keys, n->fields[i].key, n->fields[i].start))
             return tm_json_no_memory(s);
     if (!end_object(s, 0, p))
         return NULL;
     if (!shape->escaped && r->edits.n == edits)
-        learn(r, n);
+        learn(r, n, open, p);
     return p;
 }
 
 /*
- * Fields that are as expected, the first of them `k`, from p on, into `f`; returns how many there are,
- * `most` at the most, and *behind is what is behind the last one.
+ * Fields that are as expected, into `f`: they begin at p, with what is known to stand before the first
+ * value at k. Returns how many there are, `most` at the most, and *behind is what is behind the last
+ * one.
  */
-static inline uint32_t quick_fields(const struct known_key *k, struct field *f, uint32_t most,
-                                    const char *p, const char *end, const char **behind)
+static inline uint32_t quick_fields(struct json_marks *m, const struct known_text *k,
+                                    struct field *f, uint32_t most, const char *p, const char *end,
+                                    const char **behind)
 {
-    const struct known_key *first = k, *none = k + most;
-    *behind = p;
-    while (k < none && end - p > JSON_STRIDE) {
+    const struct known_text *first = k, *none = k + most;
+    if (p < m->from)
+        tm_json_marks_move(m, p);
+    for (; k < none && json_is_known(k, p, end); k++, f++) {
         const char *value = p + k->n;
-        const char *stop = json_begins_with(p, k) ? json_quick_scalar(value, end) : NULL;
+        if (value >= m->behind)
+            tm_json_marks_move(m, value);
+        const char *stop = json_quick_scalar(m, value);
         if (!stop)
             break;
         struct slice text = {value, (size_t)(stop - value)};
-        f->key = (struct slice){p + 1, k->key.n};
-        f->start = p;
+        f->key = (struct slice){p + k->key_at, k->key.n};
+        f->start = f->key.p - 1;
         f->source = text;
         f->value.kind = VALUE_JSON;
         f->value.text = text;
-        k++;
-        f++;
-        *behind = stop;
-        p = stop + 1;
-        if (*stop != ',')
-            break;
+        p = stop;
     }
+    /* A number may go on where digits end, or where the text does. */
+    if (k > first && p < end && (*p == 'e' || *p == 'E' || json_is_digit(*p)))
+        p = (--f)->source.p - (--k)->n;
+    *behind = p;
     return (uint32_t)(k - first);
 }
 
+/* At p, which is the object's bracket or behind a value: what is behind the values as expected there. */
 static const char *read_expected(struct json_scan *s, struct node *n, struct shape *shape,
                                  const char *p)
 {
     const char *behind;
+    const struct known_text *k = s->r->known + shape->next;
     uint32_t known = s->r->known_n - shape->next, room = n->cap - n->count;
-    uint32_t more = quick_fields(s->r->known + shape->next, n->fields + n->count,
-                                 known < room ? known : room, p, s->end, &behind);
+    uint32_t more = quick_fields(&s->r->marks, k, n->fields + n->count, known < room ? known : room,
+                                 p, s->end, &behind);
     shape->next += more;
     n->count += more;
     n->live = n->count;
+    k += more;
+    bool room_for_it = k->n && (size_t)(s->end - behind) >= k->room;
+    shape->respaced |= room_for_it && !json_is_known(k, behind, s->end);
     return behind;
 }
 
@@ -473,19 +518,22 @@ static const char *read_object(struct json_scan *s, const char *p, struct node *
 {
     struct shape shape = {.known = s->r->known_n != 0};
     const char *begin = p;
-    p = json_skip_space(p + 1, s->end);
-    while (n->count || p == s->end || *p != '}') {
-        const char *behind = shape.known ? read_expected(s, n, &shape, p) : p;
-        p = behind > p ? json_skip_space(behind, s->end) : read_field(s, n, &shape, p);
-        if (!p)
-            return NULL;
+    for (;;) {
+        if (shape.known)
+            p = read_expected(s, n, &shape, p);
+        p = json_skip_space(n->count ? p : p + 1, s->end);
         if (p < s->end && *p == '}')
             break;
-        if (p == s->end || *p != ',')
-            return tm_json_expected(s, p, "',' or '}' after a value");
-        p = json_skip_space(p + 1, s->end);
+        if (n->count) {
+            if (p == s->end || *p != ',')
+                return tm_json_expected(s, p, "',' or '}' after a value");
+            p = json_skip_space(p + 1, s->end);
+        }
+        p = read_field(s, n, &shape, p);
+        if (!p)
+            return NULL;
     }
-    p = check_keys(s, n, &shape, p);
+    p = check_keys(s, n, &shape, begin, p);
     if (!p)
         return NULL;
     n->originals = n->count;
@@ -556,6 +604,7 @@ static struct json_scan start(struct json_reader *r, struct arena *arena, struct
     r->edits.n = 0;
     if (!text.p)
         text.p = "";
+    mark(r, text);
     return (struct json_scan){
         .r = r,
         .arena = arena,
@@ -598,6 +647,7 @@ static struct node *read_edited(struct json_scan *s, struct slice source)
     }
     again.begin = source.p;
     again.end = source.p + source.n;
+    mark(s->r, source);
     struct node *n = read_record(&again, again.begin, &behind);
     s->status = again.status;
     return n;
@@ -632,17 +682,21 @@ struct node *tm_json_read_like(struct json_reader *r, struct arena *arena, const
     }
     r->unlike = r->pass;
     r->pass = r->pass < PASS_MAX ? 2 * r->pass + 1 : PASS_MAX;
-    if (!r->known_n || p == end || *p != '{')
+    if (!r->known_n)
         return NULL;
     struct node *n = tm_node_new(arena, NODE_OBJECT, r->known_n + SPARE_FIELDS);
-    if (!n || quick_fields(r->known, n->fields, r->known_n, p + 1, end, &close) != r->known_n ||
-        *close != '}')
+    if (!n)
+        return NULL;
+    mark(r, (struct slice){p, (size_t)(end - p)});
+    const struct known_text *last = r->known + r->known_n;
+    if (quick_fields(&r->marks, r->known, n->fields, r->known_n, p, end, &close) != r->known_n ||
+        !json_is_known(last, close, end))
         return NULL;
     r->unlike = r->pass = 0;
     n->count = n->live = n->originals = r->known_n;
     n->assigned = ASSIGNED_NONE;
-    n->source = (struct slice){p, (size_t)(close + 1 - p)};
-    *behind = close + 1;
+    *behind = close + last->n;
+    n->source = (struct slice){p, (size_t)(*behind - p)};
     return n;
 }
 

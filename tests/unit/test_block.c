@@ -58,6 +58,32 @@ static void test_random(void **state)
     }
 }
 
+static void check_classes(block_classify *classify, const char *p, unsigned blocks)
+{
+    uint64_t special[5] = {7, 7, 7, 7, 7}, other[5] = {7, 7, 7, 7, 7}, high[5] = {7, 7, 7, 7, 7};
+    classify(p, blocks, &(struct block_classes){special, other, high});
+    for (unsigned i = 0; i < blocks * BLOCK; i++) {
+        unsigned char c = (unsigned char)p[i];
+        uint64_t bit = (uint64_t)1 << i % BLOCK;
+        assert_true(!(special[i / BLOCK] & bit) == !(c == '"' || c == '\\' || c < 0x20));
+        assert_true(!(other[i / BLOCK] & bit) == (c >= '0' && c <= '9'));
+        assert_true(!(high[i / BLOCK] & bit) == (c < 0x80));
+    }
+    assert_true(special[blocks] == 7 && other[blocks] == 7 && high[blocks] == 7);
+}
+
+static void test_classes(void **state)
+{
+    (void)state;
+    char bytes[4 * BLOCK + 32];
+    for (unsigned i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)i;
+    for (unsigned way = 0; tm_block_classify_at(way); way++)
+        for (unsigned blocks = 0; blocks <= 4; blocks++)
+            for (unsigned shift = 0; shift < 32; shift++)
+                check_classes(tm_block_classify_at(way), bytes + shift, blocks);
+}
+
 static void test_choice(void **state)
 {
     (void)state;
@@ -66,6 +92,8 @@ static void test_choice(void **state)
         n++;
     assert_true(n >= 1);
     assert_true(tm_block_scan() == tm_block_scan_at(n - 1));
+    assert_true(tm_block_classify() == tm_block_classify_at(n - 1));
+    assert_true(!tm_block_classify_at(n));
 }
 
 static void test_before(void **state)
@@ -80,9 +108,8 @@ static void test_before(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_places),
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_places),  cmocka_unit_test(test_random),
+        cmocka_unit_test(test_classes), cmocka_unit_test(test_choice),
         cmocka_unit_test(test_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
