@@ -149,11 +149,10 @@ static size_t measure(struct json_names *names, const struct node *n)
     return room;
 }
 
-bool tm_json_write_flat(struct json_names *names, struct buf *out, const struct node *n)
+static bool write_row(struct json_names *names, struct buf *out, const struct node *n)
 {
-    size_t begin = out->n, room, skip = 1;
-    if (n->kind != NODE_OBJECT || tm_json_has_source(n) || !(room = measure(names, n)) ||
-        !buf_reserve(out, room))
+    size_t begin = out->n, room = measure(names, n), skip = 1;
+    if (!room || !buf_reserve(out, room))
         return false;
     char *to = out->p + out->n;
     *to++ = '{';
@@ -172,4 +171,9 @@ bool tm_json_write_flat(struct json_names *names, struct buf *out, const struct 
     *to++ = '}';
     out->n = (size_t)(to - out->p);
     return true;
+}
+
+bool tm_json_write_flat(struct json_names *names, struct buf *out, const struct node *n)
+{
+    return n->kind == NODE_OBJECT && !tm_json_has_source(n) && write_row(names, out, n);
 }

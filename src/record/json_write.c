@@ -295,13 +295,15 @@ static int step_built(struct json_writer *w, struct frame *f)
 }
 
 /* From the field's start to its value: the key as it is spelt, the colon, white space. */
-static const char *find_value(const struct node *n, const char *start, const char *end)
+static const char *find_value(const struct node *n, const struct field *f)
 {
+    const char *end = n->source.p + n->source.n, *p = f->start;
     bool escaped;
     if (n->kind == NODE_ARRAY)
-        return start;
-    const char *p = json_skip_space(tm_json_skip_string(start, end, &escaped), end);
-    return json_skip_space(p + 1, end);
+        return p;
+    /* A key without escapes is a slice of the source. */
+    p = f->key.p == p + 1 ? p + f->key.n + 2 : tm_json_skip_string(p, end, &escaped);
+    return json_skip_space(json_skip_space(p, end) + 1, end);
 }
 
 /*
@@ -314,7 +316,7 @@ static int write_originals(struct json_writer *w, struct frame *f)
     const struct field *field = &n->fields[f->next - 1];
     const char *start = field->start;
     if (!untouched(field)) {
-        copy_span(w, start, find_value(n, start, n->source.p + n->source.n));
+        copy_span(w, start, find_value(n, field));
         flush(w);
         return write_value(w, &field->value);
     }
@@ -382,7 +384,7 @@ static int finish(struct json_writer *w, int status)
 static int write_around(struct json_writer *w, const struct node *n)
 {
     const struct field *f = &n->fields[n->assigned - 1];
-    const char *end = n->source.p + n->source.n, *value = find_value(n, f->start, end);
+    const char *end = n->source.p + n->source.n, *value = find_value(n, f);
     buf_append(w->out, n->source.p, (size_t)(value - n->source.p));
     w->few[0] = (struct frame){.n = n, .next = n->assigned};
     w->depth = 1; /* for messages */
