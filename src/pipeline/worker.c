@@ -19,8 +19,8 @@
 #include "pipeline/results.h"
 #include "pipeline/watchdog.h"
 
-/* As much as the pipe takes as a whole (see POOL_PIPE_SIZE): the fewer pieces, the fewer wake-ups. */
-#define FLUSH_BYTES  ((size_t)240 << 10)
+/* Two pieces fit in the pipe. One would be faster, but then a death costs more work. */
+#define FLUSH_BYTES  ((size_t)112 << 10)
 #define USUAL_NS     (COMMIT_USUAL_US * INT64_C(1000))
 #define COMMIT_EXACT USUAL_NS /* ns: below, the coarse clock is too coarse */
 #define MEMORY_ROOM  ((rlim_t)8 << 20)
