@@ -25,8 +25,8 @@ struct known_text {
     uint32_t mask;          /* a bit for each byte of that, and JSON_LONG */
     uint32_t key_at;        /* where the key's first byte stands in it */
     const char *text;       /* all of it, */
-    size_t n;               /* how long it is, 0: it is never met, */
-    size_t room;            /* and what has to be there of the record */
+    size_t n;               /* how long it is, */
+    size_t room;            /* and what has to be there of the record, SIZE_MAX: it is never met */
     struct slice key;
 };
 
@@ -38,7 +38,7 @@ struct known_text {
 /* `key_at`: as in known_text; key_n bytes are the key's. */
 static inline struct known_text json_known(struct slice text, size_t key_at, size_t key_n)
 {
-    struct known_text k = {.mask = JSON_LONG, .key = {text.p + key_at, key_n}};
+    struct known_text k = {.room = SIZE_MAX, .key = {text.p + key_at, key_n}};
     if (text.n <= JSON_KNOWN_MAX) {
         size_t n = text.n < JSON_STRIDE ? text.n : JSON_STRIDE;
         memcpy(k.head, text.p, n);
@@ -65,7 +65,7 @@ static inline bool json_is_known(const struct known_text *k, const char *p, cons
     if (!(k->mask & JSON_LONG))
         return false;
 #endif
-    return k->n && memcmp(p, k->text, k->n) == 0;
+    return memcmp(p, k->text, k->n) == 0;
 }
 
 static inline bool json_is_digit(char c)

@@ -508,7 +508,7 @@ static const char *read_expected(struct json_scan *s, struct node *n, struct sha
     n->count += more;
     n->live = n->count;
     k += more;
-    bool room_for_it = k->n && (size_t)(s->end - behind) >= k->room;
+    bool room_for_it = (size_t)(s->end - behind) >= k->room;
     shape->respaced |= room_for_it && !json_is_known(k, behind, s->end);
     return behind;
 }

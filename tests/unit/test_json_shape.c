@@ -295,10 +295,41 @@ static void other_spaces(void **state)
     tm_json_reader_free(r);
 }
 
+/* More white space than is remembered: the next text may end before it could stand there. */
+static void wide_spaces(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"{\"a\":1}", "{\"a\":1 ", "{\"a\":\"x\"", "{\"a\":12"};
+    char wide[2000];
+    struct json_reader *warm = tm_json_reader_new(0), *cold = tm_json_reader_new(0);
+    assert_true(warm && cold);
+    memset(wide, ' ', sizeof wide);
+    memcpy(wide, "{\"a\":1,", 7);
+    memcpy(wide + sizeof wide - 6, "\"b\":2}", 6);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct reading a, b;
+        read_into(warm, (struct slice){wide, sizeof wide}, &a);
+        assert_int_equal(a.status, TIDEMILL_OK);
+        tm_arena_release(&a.arena);
+        size_t n = strlen(ends[i]);
+        char *exact = malloc(n);
+        assert_non_null(exact);
+        memcpy(exact, ends[i], n);
+        read_into(warm, (struct slice){exact, n}, &a);
+        read_into(cold, (struct slice){exact, n}, &b);
+        assert_same(&a, &b);
+        tm_arena_release(&a.arena);
+        tm_arena_release(&b.arena);
+        free(exact);
+    }
+    tm_json_reader_free(warm);
+    tm_json_reader_free(cold);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(like_the_one_before),
-                                       cmocka_unit_test(in_a_chunk), cmocka_unit_test(cut_short),
-                                       cmocka_unit_test(other_spaces)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(like_the_one_before), cmocka_unit_test(in_a_chunk),
+        cmocka_unit_test(cut_short), cmocka_unit_test(other_spaces), cmocka_unit_test(wide_spaces)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
