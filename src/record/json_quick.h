@@ -68,18 +68,6 @@ static inline bool json_is_known(const struct known_text *k, const char *p, cons
     return memcmp(p, k->text, k->n) == 0;
 }
 
-static inline bool json_is_digit(char c)
-{
-    return (unsigned char)(c - '0') < 10;
-}
-
-static inline const char *json_skip_digits(const char *p, const char *end)
-{
-    while (p < end && json_is_digit(*p))
-        p++;
-    return p;
-}
-
 /* RFC 8259 section 6, without an exponent. */
 static inline const char *json_quick_number(struct json_marks *m, const char *p)
 {

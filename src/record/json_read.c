@@ -1,25 +1,17 @@
 /*
  * Reading of JSON: one pass over the bytes of a record that checks all of it (RFC 8259, UTF-8,
- * depth, duplicate keys) and indexes its first level. The node and its fields go to the arena and
- * point into the text, which is the caller's. The reader keeps scratch memory from record to
- * record: the stack of open brackets (there is no recursion), names, and the keys of the record
- * before, whose like is recognised without looking for duplicates again.
+ * depth, duplicate keys; values in json_scan.c) and indexes its first level. The node and its fields
+ * go to the arena and point into the text, which is the caller's. The reader keeps scratch memory
+ * from record to record: what is open around a value, and the keys of the record before, whose like
+ * is recognised without looking for duplicates again.
  */
 #include <stdlib.h>
 
-#include "base/utf8.h"
 #include "record/json_quick.h"
 #include "record/json_scan.h"
 
-struct open_bracket {
-    bool object;
-    size_t keys; /* where its names begin in the list */
-};
-
 struct json_reader {
-    uint32_t max_depth;
-    struct open_bracket *stack; /* max_depth of them */
-    struct json_keys keys;
+    struct json_nest nest;
     /* The keys of an earlier record, all different and without escapes, with all that stood between
        its values, of which there is one more; and the bytes of that. */
     struct known_text *known;
@@ -31,8 +23,6 @@ struct json_reader {
     uint32_t unlike;   /* records that tm_json_read_like() is to pass over, */
     uint32_t pass;     /* and how many when it fails again */
     bool of_records;   /* messages may hint at options */
-    enum duplicates duplicates;
-    struct json_edits edits; /* of the record at hand, where duplicates are allowed */
     struct slice wrap;
     const char *end_name;
 };
@@ -46,11 +36,11 @@ struct json_reader *tm_json_reader_new(uint32_t max_depth)
     struct json_reader *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
-    r->max_depth = json_max_depth(max_depth);
+    r->nest.max_depth = json_max_depth(max_depth);
     r->end_name = "end of line";
     r->expected = 12;
-    r->stack = calloc(r->max_depth, sizeof *r->stack);
-    if (!r->stack) {
+    r->nest.stack = calloc(r->nest.max_depth, sizeof *r->nest.stack);
+    if (!r->nest.stack) {
         free(r);
         return NULL;
     }
@@ -61,11 +51,11 @@ void tm_json_reader_free(struct json_reader *r)
 {
     if (!r)
         return;
-    tm_json_keys_release(&r->keys);
-    tm_json_edits_release(&r->edits);
+    tm_json_keys_release(&r->nest.keys);
+    tm_json_edits_release(&r->nest.edits);
     tm_buf_release(&r->known_bytes);
     free(r->known);
-    free(r->stack);
+    free(r->nest.stack);
     free(r);
 }
 
@@ -73,7 +63,7 @@ void tm_json_reader_set(struct json_reader *r, enum duplicates duplicates, struc
                         const char *end_name)
 {
     r->of_records = true;
-    r->duplicates = duplicates;
+    r->nest.duplicates = duplicates;
     r->wrap = wrap;
     r->end_name = end_name;
 }
@@ -94,249 +84,6 @@ static void mark(struct json_reader *r, struct slice text)
     else if (r->marks.begin != r->bytes.p || r->marks.end != r->bytes.p + r->bytes.n)
         tm_json_marks_begin(&r->marks, r->bytes);
 }
-
-/* ---- strings, numbers, literals: each takes p at its first byte and returns what is behind ---- */
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The four digits at p, or -1. */
-static int32_t hex4(const char *p, const char *end)
-{
-    int32_t v = 0;
-    if (end - p < 4)
-        return -1;
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(p[i]);
-        if (digit < 0)
-            return -1;
-        v = v << 4 | digit;
-    }
-    return v;
-}
-
-const char *tm_json_scan_escape(struct json_scan *s, const char *p)
-{
-    if (s->end - p < 2)
-        return tm_json_expected(s, s->end, "the rest of an escape");
-    if (p[1] != 'u') {
-        if (memchr("\"\\/bfnrt", p[1], 8))
-            return p + 2;
-        return tm_json_expected(s, p + 1, "one of \"\\/bfnrtu after a backslash");
-    }
-    int32_t c = hex4(p + 2, s->end);
-    if (c < 0)
-        return tm_json_fail(s, p, "\\u without four hexadecimal digits");
-    if (c < 0xd800 || c > 0xdfff)
-        return p + 6;
-    /* RFC 8259 section 8.2: what a lone half of a pair means nobody can tell. */
-    int32_t low = c < 0xdc00 && s->end - p >= 8 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8, s->end)
-                                                                               : -1;
-    if (low < 0xdc00 || low > 0xdfff)
-        return tm_json_fail(s, p, "a lone surrogate, \\u%04x, is no character", (unsigned)c);
-    return p + 12;
-}
-
-static const char *scan_string(struct json_scan *s, const char *quote, bool *escaped)
-{
-    bool high = false;
-    const char *p = json_find_special(quote + 1, s->end, &high);
-    while (p == s->end || *p != '"') {
-        if (p == s->end || *p != '\\')
-            return tm_json_bad_string(s, quote, p);
-        *escaped = true;
-        p = tm_json_scan_escape(s, p);
-        if (!p)
-            return NULL;
-        p = json_find_special(p, s->end, &high);
-    }
-    if (high) {
-        struct slice inside = {quote + 1, (size_t)(p - quote) - 1};
-        size_t good = tm_utf8_check(inside);
-        if (good < inside.n)
-            return tm_json_fail(s, inside.p + good, "invalid UTF-8 in a string (byte 0x%02x)",
-                                (unsigned char)inside.p[good]);
-    }
-    return p + 1;
-}
-
-/* RFC 8259 section 6. */
-static const char *scan_number(struct json_scan *s, const char *p)
-{
-    const char *end = s->end, *digits = p + (*p == '-');
-    p = json_skip_digits(digits, end);
-    if (p == digits)
-        return tm_json_expected(s, p, "a digit after '-'");
-    if (*digits == '0' && p - digits > 1)
-        return tm_json_fail(s, digits, "a number begins with a needless 0");
-    if (p < end && *p == '.') {
-        digits = p + 1;
-        p = json_skip_digits(digits, end);
-        if (p == digits)
-            return tm_json_expected(s, p, "a digit after '.'");
-    }
-    if (p < end && (*p == 'e' || *p == 'E')) {
-        p++;
-        if (p < end && (*p == '+' || *p == '-'))
-            p++;
-        digits = p;
-        p = json_skip_digits(digits, end);
-        if (p == digits)
-            return tm_json_expected(s, p, "a digit in an exponent");
-    }
-    return p;
-}
-
-static const char *scan_literal(struct json_scan *s, const char *p, struct slice word)
-{
-    if ((size_t)(s->end - p) < word.n || memcmp(p, word.p, word.n) != 0)
-        return tm_json_expected(s, p, "a value");
-    return p + word.n;
-}
-
-static const char *scan_scalar(struct json_scan *s, const char *p)
-{
-    bool escaped = false;
-    if (p == s->end)
-        return tm_json_expected(s, p, "a value");
-    switch (*p) {
-    case '"':
-        return scan_string(s, p, &escaped);
-    case '-':
-    case '0':
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-    case '8':
-    case '9':
-        return scan_number(s, p);
-    case 't':
-        return scan_literal(s, p, SLICE("true"));
-    case 'f':
-        return scan_literal(s, p, SLICE("false"));
-    case 'n':
-        return scan_literal(s, p, SLICE("null"));
-    default:
-        return tm_json_expected(s, p, "a value");
-    }
-}
-
-/* Over the colon behind a key, to the value. */
-static inline const char *scan_colon(struct json_scan *s, const char *p)
-{
-    p = json_skip_space(p, s->end);
-    if (p == s->end || *p != ':')
-        return tm_json_expected(s, p, "':' after a key");
-    return json_skip_space(p + 1, s->end);
-}
-
-/* ---- nested values ---- */
-
-/* A key (in an object) and all that stands before the value. `first`: of its container. */
-static const char *scan_member(struct json_scan *s, const struct open_bracket *b, const char *p,
-                               bool first)
-{
-    bool escaped = false;
-    if (!b->object)
-        return p;
-    if (p == s->end || *p != '"')
-        return tm_json_expected(s, p, first ? "a key or '}'" : "a key after ','");
-    const char *behind = scan_string(s, p, &escaped);
-    if (!behind)
-        return NULL;
-    struct slice name = tm_json_key(s->arena, p, behind, escaped);
-    if (!name.p || !tm_json_keys_push(&s->r->keys, name, p))
-        return tm_json_no_memory(s);
-    return scan_colon(s, behind);
-}
-
-static bool at_close(const struct json_scan *s, const struct open_bracket *b, const char *p)
-{
-    return p < s->end && *p == (b->object ? '}' : ']');
-}
-
-/*
- * The object whose names begin at `base` in the list ends at `close`: they all differ, or are allowed
- * not to. False: they do not, or memory is out.
- */
-static bool end_object(struct json_scan *s, size_t base, const char *close)
-{
-    struct json_key twice = {.name = {"", 0}};
-    struct json_reader *r = s->r;
-    size_t n = r->keys.n - base;
-    if (tm_json_keys_differ(&r->keys, base, &twice))
-        return true;
-    if (r->duplicates == DUPLICATES_ERROR || !twice.name.p)
-        tm_json_twice(s, &twice);
-    else if (tm_json_edits_add(&r->edits, s->arena, r->duplicates, r->keys.list + base, n, close))
-        return true;
-    else
-        tm_json_no_memory(s);
-    return false;
-}
-
-/* Close all brackets that end at p; depth goes down. */
-static const char *scan_closes(struct json_scan *s, const char *p, uint32_t outside,
-                               uint32_t *depth)
-{
-    struct json_reader *r = s->r;
-    for (;; p++) {
-        p = json_skip_space(p, s->end);
-        const struct open_bracket *b = &r->stack[*depth - 1];
-        if (!at_close(s, b, p))
-            return p;
-        if (b->object && !end_object(s, b->keys, p))
-            return NULL;
-        if (--*depth == outside)
-            return p + 1;
-    }
-}
-
-/* The value at p, with all that is in it; `outside` brackets are open around it. */
-static const char *scan_value(struct json_scan *s, const char *p, uint32_t outside)
-{
-    uint32_t depth = outside;
-    struct open_bracket *stack = s->r->stack;
-    for (;;) {
-        bool opens = p < s->end && (*p == '{' || *p == '[');
-        if (opens) {
-            if (depth == s->r->max_depth)
-                return tm_json_fail(s, p, "nested deeper than %u levels%s", depth,
-                                    s->of_records ? " (limits.depth)" : "");
-            stack[depth++] = (struct open_bracket){*p == '{', s->r->keys.n};
-            p = json_skip_space(p + 1, s->end);
-        } else {
-            p = scan_scalar(s, p);
-            if (!p || depth == outside)
-                return p;
-        }
-        bool first = opens && !at_close(s, &stack[depth - 1], p);
-        if (!first) {
-            p = scan_closes(s, p, outside, &depth);
-            if (!p || depth == outside)
-                return p;
-            if (p == s->end || *p != ',')
-                return tm_json_expected(s, p,
-                                        stack[depth - 1].object ? "',' or '}' after a value"
-                                                                : "',' or ']' after a value");
-            p = json_skip_space(p + 1, s->end);
-        }
-        p = scan_member(s, &stack[depth - 1], p, first);
-        if (!p)
-            return NULL;
-    }
-}
-
-/* ---- the first level ---- */
 
 /* How far the record's keys are among the known ones. */
 struct shape {
@@ -371,7 +118,7 @@ static const char *read_key(struct json_scan *s, struct shape *shape, struct fie
             return p + f->key.n + 2;
         }
     }
-    const char *behind = scan_string(s, p, &escaped);
+    const char *behind = tm_json_scan_string(s, p, &escaped);
     if (!behind)
         return NULL;
     f->key = tm_json_key(s->arena, p, behind, escaped);
@@ -391,10 +138,10 @@ static const char *read_field(struct json_scan *s, struct node *n, struct shape 
     f->start = p;
     p = read_key(s, shape, f, p);
     if (p)
-        p = scan_colon(s, p);
+        p = json_scan_colon(s, p);
     if (!p)
         return NULL;
-    const char *behind = scan_value(s, p, 1);
+    const char *behind = tm_json_scan_value(s, p, 1);
     if (!behind)
         return NULL;
     f->source = (struct slice){p, (size_t)(behind - p)};
@@ -445,18 +192,18 @@ static const char *check_keys(struct json_scan *s, const struct node *n, const s
                               const char *open, const char *p)
 {
     struct json_reader *r = s->r;
-    size_t edits = r->edits.n;
+    size_t edits = r->nest.edits.n;
     if (shape->known) {
         if (shape->respaced && n->count == r->known_n)
             learn(r, n, open, p);
         return p;
     }
     for (uint32_t i = 0; i < n->count; i++)
-        if (!tm_json_keys_push(&r->keys, n->fields[i].key, n->fields[i].start))
+        if (!tm_json_keys_push(&r->nest.keys, n->fields[i].key, n->fields[i].start))
             return tm_json_no_memory(s);
-    if (!end_object(s, 0, p))
+    if (!tm_json_end_object(s, 0, p))
         return NULL;
-    if (!shape->escaped && r->edits.n == edits)
+    if (!shape->escaped && r->nest.edits.n == edits)
         learn(r, n, open, p);
     return p;
 }
@@ -572,7 +319,7 @@ static const char *kind_name(char first)
 static struct node *read_other(struct json_scan *s, const char *p)
 {
     struct json_reader *r = s->r;
-    const char *behind = scan_value(s, p, r->wrap.n ? 1 : 0);
+    const char *behind = tm_json_scan_value(s, p, r->wrap.n ? 1 : 0);
     if (!behind || !at_end(s, behind))
         return NULL;
     if (!r->wrap.n) {
@@ -583,8 +330,8 @@ static struct node *read_other(struct json_scan *s, const char *p)
         return NULL;
     }
     struct slice text = {p, (size_t)(behind - p)};
-    if (r->edits.n)
-        text = tm_json_edits_apply(&r->edits, s->arena, text);
+    if (r->nest.edits.n)
+        text = tm_json_edits_apply(&r->nest.edits, s->arena, text);
     struct node *n = text.p ? tm_node_new(s->arena, NODE_OBJECT, 1 + SPARE_FIELDS) : NULL;
     if (!n) {
         tm_json_no_memory(s);
@@ -600,13 +347,14 @@ static struct node *read_other(struct json_scan *s, const char *p)
 static struct json_scan start(struct json_reader *r, struct arena *arena, struct slice text,
                               size_t *where, err *e)
 {
-    r->keys.n = 0;
-    r->edits.n = 0;
+    r->nest.keys.n = 0;
+    r->nest.edits.n = 0;
     if (!text.p)
         text.p = "";
     mark(r, text);
     return (struct json_scan){
         .r = r,
+        .nest = &r->nest,
         .arena = arena,
         .begin = text.p,
         .end = text.p + text.n,
@@ -640,7 +388,7 @@ static struct node *read_edited(struct json_scan *s, struct slice source)
 {
     struct json_scan again = *s;
     const char *behind;
-    source = tm_json_edits_apply(&s->r->edits, s->arena, source);
+    source = tm_json_edits_apply(&s->r->nest.edits, s->arena, source);
     if (!source.p) {
         tm_json_no_memory(s);
         return NULL;
@@ -662,7 +410,7 @@ int tm_json_read(struct json_reader *r, struct arena *arena, struct slice text, 
     struct node *n = object ? read_record(&s, p, &behind) : read_other(&s, p);
     if (n && object && !at_end(&s, behind))
         n = NULL;
-    if (n && r->edits.n)
+    if (n && r->nest.edits.n)
         n = read_edited(&s, n->source);
     if (n)
         *out = n;
@@ -706,7 +454,7 @@ int tm_json_read_first(struct json_reader *r, struct arena *arena, struct slice 
     struct json_scan s = start(r, arena, text, NULL, NULL);
     const char *behind = NULL;
     struct node *n = read_record(&s, s.begin, &behind);
-    if (n && r->edits.n)
+    if (n && r->nest.edits.n)
         n = read_edited(&s, n->source);
     if (!n)
         return s.status;
@@ -722,7 +470,7 @@ int tm_json_read_value(struct json_reader *r, struct arena *arena, struct slice 
     s.end_name = "end of text";
     s.of_records = false;
     const char *p = json_skip_space(s.begin, s.end);
-    const char *behind = scan_value(&s, p, 0);
+    const char *behind = tm_json_scan_value(&s, p, 0);
     if (!behind || !at_end(&s, behind))
         return s.status;
     if (tm_json_decode(arena, (struct slice){p, (size_t)(behind - p)}, NULL, out) != TIDEMILL_OK)

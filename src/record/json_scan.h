@@ -1,12 +1,13 @@
 /*
- * The state of one pass over JSON text, shared by json_read.c (the pass), json_keys.c (duplicate
- * keys) and json_error.c (what to say when it ends early). For src/record, and for the format that
- * reads what stands around records piece by piece.
+ * The state of one pass over JSON text, shared by json_read.c (records), json_scan.c (values),
+ * json_keys.c and json_unique.c (duplicate keys) and json_error.c (what to say when it ends early).
+ * For src/record, and for the format that reads what stands around records piece by piece.
  */
 #ifndef TM_RECORD_JSON_SCAN_H
 #define TM_RECORD_JSON_SCAN_H
 
 #include "record/json.h"
+#include "record/json_text.h"
 
 /* Names of the objects that are open, and a hash table for those that have many. */
 struct json_key {
@@ -56,8 +57,23 @@ bool tm_json_edits_add(struct json_edits *x, struct arena *arena, enum duplicate
 /* The text with all edits done, which are forgotten, in the arena. p NULL: memory is out. */
 struct slice tm_json_edits_apply(struct json_edits *x, struct arena *arena, struct slice text);
 
+struct json_bracket {
+    bool object;
+    size_t keys; /* where its names begin in the list */
+};
+
+/* What is open around a value; scratch memory that is kept from record to record. */
+struct json_nest {
+    uint32_t max_depth;
+    struct json_bracket *stack; /* max_depth of them */
+    struct json_keys keys;
+    enum duplicates duplicates;
+    struct json_edits edits; /* of the record at hand, where duplicates are allowed */
+};
+
 struct json_scan {
     struct json_reader *r;
+    struct json_nest *nest;
     struct arena *arena;
     const char *begin, *end;
     const char *end_name; /* what messages call the end of the text */
@@ -84,5 +100,23 @@ const char *tm_json_no_memory(struct json_scan *s) __attribute__((cold));
 
 /* The escape whose backslash is at p, validated: what is behind it. Nothing but s->end limits it. */
 const char *tm_json_scan_escape(struct json_scan *s, const char *p);
+/* The string that begins at `quote`: what is behind it. *escaped becomes true if it has an escape. */
+const char *tm_json_scan_string(struct json_scan *s, const char *quote, bool *escaped);
+/* The value at p, with all that is in it; `outside` brackets are open around it. */
+const char *tm_json_scan_value(struct json_scan *s, const char *p, uint32_t outside);
+/*
+ * The object whose names begin at `base` in the list ends at `close`: they all differ, or are allowed
+ * not to. False: they do not, or memory is out.
+ */
+bool tm_json_end_object(struct json_scan *s, size_t base, const char *close);
+
+/* Over the colon behind a key, to the value. */
+static inline const char *json_scan_colon(struct json_scan *s, const char *p)
+{
+    p = json_skip_space(p, s->end);
+    if (p == s->end || *p != ':')
+        return tm_json_expected(s, p, "':' after a key");
+    return json_skip_space(p + 1, s->end);
+}
 
 #endif

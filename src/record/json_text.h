@@ -148,4 +148,16 @@ struct slice tm_json_key(struct arena *arena, const char *p, const char *end, bo
  */
 int tm_json_decode(struct arena *arena, struct slice text, struct node *parent, struct value *out);
 
+static inline bool json_is_digit(char c)
+{
+    return (unsigned char)(c - '0') < 10;
+}
+
+static inline const char *json_skip_digits(const char *p, const char *end)
+{
+    while (p < end && json_is_digit(*p))
+        p++;
+    return p;
+}
+
 #endif
