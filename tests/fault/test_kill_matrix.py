@@ -313,12 +313,12 @@ class KillMatrix(unittest.TestCase):
             wanted = dict(zip(states, pool.map(Play.run, serial)))
             for state in wanted:
                 self.assertEqual(wanted[state]["exit"], 0, wanted[state]["messages"])
-            todo = list(plays(formats_known))
-            for play, seen in zip(todo, pool.map(Play.run, todo)):
+            all_plays = list(plays(formats_known))
+            for play, seen in zip(all_plays, pool.map(Play.run, all_plays)):
                 self.check(play, seen, wanted[play.state, play.formats])
         if harness.LONG:
             print("%d plays: %d states, %d ways, %d formats, %r workers, %r: %.0f s" % (
-                len(todo), len(STATES), len(WAYS), len(formats_known), WORKERS, ISOLATIONS, time.monotonic() - begin))
+                len(all_plays), len(STATES), len(WAYS), len(formats_known), WORKERS, ISOLATIONS, time.monotonic() - begin))
 
 
 if __name__ == "__main__":
