@@ -150,7 +150,7 @@ static int hand_out(struct dispatcher *d, struct worker_handle *w, struct chunk 
     if (status != TIDEMILL_OK || d->held)
         return status;
     tm_pool_give(w, c);
-    return tm_pool_send(w, d->merger->output, e);
+    return tm_pool_send(d->pool, w, d->merger->output, e);
 }
 
 /* A chunk that was cut takes its place in the order, and goes to this worker if it needs one. */

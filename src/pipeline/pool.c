@@ -14,6 +14,11 @@
 
 #define TURN_MS  100
 #define LEAVE_MS 1000
+/* From commit to commit (us), usually and when a worker has died within so many ns. */
+#define CALM_US    10000
+#define ALERT_US   1000
+#define ALERT_NS   1000000000
+#define PIPE_SLACK ((uint32_t)16 << 10)
 /* Beyond what limits.result_size lets through: rows of other records, what was printed, headers. */
 #define FRAME_SLACK ((uint64_t)16 << 20)
 
@@ -35,6 +40,7 @@ int tm_pool_init(struct pool *p, const struct plan *plan, err *e)
         struct worker_handle *w = &p->workers[i];
         w->number = i + 1;
         tm_process_init(&w->process);
+        tm_frame_reader_init(&w->reader, frame_max(plan->spec));
         tm_frame_reader_init(&w->left, frame_max(plan->spec));
         w->in.fd = w->out.fd = w->end.fd = -1;
     }
@@ -56,7 +62,7 @@ void tm_pool_stop(struct pool *p, struct worker_handle *w, struct loop *loop, in
         tm_process_kill(&w->process);
     tm_process_wait(&w->process, status);
     tm_link_release(&w->link);
-    tm_frame_reader_release(&w->reader);
+    tm_frame_reader_reset(&w->reader);
     w->in.fd = w->out.fd = w->end.fd = -1;
     w->state = WORKER_NONE;
     w->gone = false;
@@ -68,6 +74,7 @@ void tm_pool_release(struct pool *p)
     int status;
     for (uint32_t i = 0; p->workers && i < p->plan->workers; i++) {
         tm_pool_stop(p, &p->workers[i], NULL, &status);
+        tm_frame_reader_release(&p->workers[i].reader);
         tm_pool_drop_left(&p->workers[i]);
     }
     free(p->workers);
@@ -117,7 +124,6 @@ int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
     w->in = (struct watch){.fd = w->process.in};
     w->out = (struct watch){.fd = w->process.out};
     w->end = (struct watch){.fd = w->process.pidfd};
-    tm_frame_reader_init(&w->reader, frame_max(plan->spec));
     if (++p->started > p->peak)
         p->peak = p->started;
     return send_job(p, w, e);
@@ -134,6 +140,7 @@ void tm_pool_attach(struct pool *p)
 {
     p->busy = true;
     p->peak = p->started;
+    p->died = 0;
     for (uint32_t i = 0; i < p->plan->workers; i++) {
         struct worker_handle *w = &p->workers[i];
         w->told_run = w->told_columns = false;
@@ -187,13 +194,35 @@ static struct record_place part_place(struct chunk *c)
     return place;
 }
 
-/* Each is careful for well over one commit of the one before. */
-const struct commit_pace tm_pool_paces[] = {
-    [CARE_NONE] = {COMMIT_USUAL_US, 0}, [CARE_AGAIN] = {1000, 20},      [CARE_TIME] = {250, 10},
-    [CARE_RECORD] = {0, 1000},          [CARE_ALONE] = {0, UINT32_MAX},
+/*
+ * Large pieces are cheap, and what is not committed is lost with its worker: the pipe takes one that
+ * is large, or two. A few pages of it are for what surrounds them.
+ */
+static const struct commit_pace calm = {POOL_PIPE_SIZE - PIPE_SLACK, CALM_US, 0, 0};
+static const struct commit_pace alert = {POOL_PIPE_SIZE / 2 - PIPE_SLACK, ALERT_US, 0, 0};
+
+/* Each goes on for well over one commit of the one before. */
+const struct care_pace tm_pool_cares[] = {
+    [CARE_NONE] = {0, 0},           [CARE_AGAIN] = {ALERT_US, 2 * CALM_US / ALERT_US},
+    [CARE_TIME] = {250, 10},        [CARE_RECORD] = {0, 1000},
+    [CARE_ALONE] = {0, UINT32_MAX},
 };
 
-static int send_part(struct worker_handle *w, struct chunk *c, const struct output *output, err *e)
+void tm_pool_note_death(struct pool *p)
+{
+    p->died = clock_now();
+}
+
+static struct commit_pace pace_of(const struct pool *p, const struct chunk *c)
+{
+    struct commit_pace pace = p->died && clock_now() - p->died < ALERT_NS ? alert : calm;
+    pace.first_every = tm_pool_cares[c->care].every;
+    pace.times = tm_pool_cares[c->care].times;
+    return pace;
+}
+
+static int send_part(const struct pool *p, struct worker_handle *w, struct chunk *c,
+                     const struct output *output, err *e)
 {
     const struct input_file *file = c->file;
     struct record_place place = part_place(c);
@@ -203,7 +232,7 @@ static int send_part(struct worker_handle *w, struct chunk *c, const struct outp
                                    .first_line = place.line,
                                    .first = c->part,
                                    .records = c->part_end - c->part,
-                                   .pace = tm_pool_paces[c->care]};
+                                   .pace = pace_of(p, c)};
     /* Columns that output.columns names are known to the worker from its job. */
     bool fixed = output->format->has_columns && output->fixed && !output->dialect.columns_n;
     struct buf b;
@@ -235,13 +264,13 @@ void tm_pool_give(struct worker_handle *w, struct chunk *c)
     w->hand[w->hand_n++] = c;
 }
 
-int tm_pool_send(struct worker_handle *w, const struct output *output, err *e)
+int tm_pool_send(const struct pool *p, struct worker_handle *w, const struct output *output, err *e)
 {
     while (w->sent_n < w->hand_n) {
         const struct chunk *before = w->sent_n ? w->hand[w->sent_n - 1] : NULL;
         if (before && before->part_end < before->records)
             return TIDEMILL_OK;
-        int status = send_part(w, w->hand[w->sent_n], output, e);
+        int status = send_part(p, w, w->hand[w->sent_n], output, e);
         if (status != TIDEMILL_OK)
             return status;
         w->sent_n++;

@@ -58,6 +58,7 @@ struct pool {
     uint32_t started;              /* workers with a process */
     uint32_t peak;                 /* `started` at its highest */
     bool busy;                     /* a run uses it */
+    int64_t died;                  /* when a worker did last in this run; 0: none has */
     bool check;                    /* workers only compile the script */
 };
 
@@ -85,8 +86,14 @@ static inline bool worker_alive(const struct worker_handle *w)
     return !w->gone && (w->state == WORKER_STARTING || w->state == WORKER_READY);
 }
 
-/* How often results of a chunk are committed, by enum chunk_care. */
-extern const struct commit_pace tm_pool_paces[];
+/* The first commits of a chunk's part, by enum chunk_care: at so many microseconds, so many times. */
+struct care_pace {
+    uint32_t every, times;
+};
+extern const struct care_pace tm_pool_cares[];
+
+/* A worker has died: for a while all commit more often, as the next may be near. */
+void tm_pool_note_death(struct pool *p);
 
 /* Put a chunk in a worker's hand. */
 void tm_pool_give(struct worker_handle *w, struct chunk *c);
@@ -94,7 +101,8 @@ void tm_pool_give(struct worker_handle *w, struct chunk *c);
  * Queue what the worker has in hand and was not sent, and whatever it has to know before: run,
  * columns, file. A part of a chunk is finished before anything behind it is sent.
  */
-int tm_pool_send(struct worker_handle *w, const struct output *output, err *e);
+int tm_pool_send(const struct pool *p, struct worker_handle *w, const struct output *output,
+                 err *e);
 /* A BUSY frame: remembered if it speaks of the oldest chunk in hand. */
 void tm_pool_busy(struct worker_handle *w, const struct frame *f);
 /* What dead processes had said of the chunks in hand is not to be used. */

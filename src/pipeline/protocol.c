@@ -151,7 +151,9 @@ bool tm_protocol_put_chunk(struct buf *b, const struct protocol_chunk *chunk, si
     tm_buf_u64(b, chunk->first_line);
     tm_buf_u32(b, chunk->first);
     tm_buf_u32(b, chunk->records);
+    tm_buf_u32(b, chunk->pace.bytes);
     tm_buf_u32(b, chunk->pace.every);
+    tm_buf_u32(b, chunk->pace.first_every);
     tm_buf_u32(b, chunk->pace.times);
     return tm_frame_end(b, begin, length);
 }
@@ -164,7 +166,9 @@ bool tm_protocol_get_chunk(struct cursor *c, struct protocol_chunk *chunk)
     chunk->first_line = tm_cursor_u64(c);
     chunk->first = tm_cursor_u32(c);
     chunk->records = tm_cursor_u32(c);
+    chunk->pace.bytes = tm_cursor_u32(c);
     chunk->pace.every = tm_cursor_u32(c);
+    chunk->pace.first_every = tm_cursor_u32(c);
     chunk->pace.times = tm_cursor_u32(c);
     return !c->bad;
 }

@@ -14,7 +14,7 @@
 #include "script/script.h"
 #include "spec/spec.h"
 
-#define PROTOCOL_VERSION 2
+#define PROTOCOL_VERSION 3
 
 enum frame_type {
     FRAME_JOB = 1, /* what to do: see struct protocol_job */
@@ -66,12 +66,12 @@ struct protocol_job {
 };
 
 /*
- * How often results are committed: at this distance at least (microseconds) so many times, then at
- * the usual one.
+ * How often results are committed: as soon as they are so many bytes, or so many microseconds have
+ * passed. The first `times` come at a distance of their own.
  */
-#define COMMIT_USUAL_US 10000
 struct commit_pace {
-    uint32_t every, times;
+    uint32_t bytes, every;
+    uint32_t first_every, times;
 };
 
 /* A part of a chunk: all of it, unless a worker died over it. */

@@ -149,7 +149,7 @@ static void be_careful(struct chunk *c)
 static void count_commits(struct chunk *c, uint32_t n)
 {
     c->commits += n;
-    if (c->commits >= tm_pool_paces[c->care].times)
+    if (c->commits >= tm_pool_cares[c->care].times)
         c->care = CARE_NONE;
 }
 
@@ -164,6 +164,12 @@ static int count_death(struct recovery *r, struct chunk *c, bool sent, const cha
         return ++*deaths >= most ? condemn_deadly(r, c, how, e) : TIDEMILL_OK;
     c->alone = c->killed = 0;
     return TIDEMILL_OK;
+}
+
+static void note_death(struct recovery *r)
+{
+    r->merger->stats.deaths++;
+    tm_pool_note_death(r->pool);
 }
 
 /* Who gives its place to `w`: one that is idle, or else the one that is furthest from its turn. */
@@ -209,7 +215,7 @@ static int revive(struct recovery *r, struct worker_handle *w, err *e)
         struct worker_handle *other = is_short ? find_place(r, w) : NULL;
         if (other && other->hand_n == 0 && worker_alive(other)) {
             pass_hand(w, other);
-            return tm_pool_send(other, r->merger->output, e);
+            return tm_pool_send(r->pool, other, r->merger->output, e);
         }
         if (is_short && r->refused++ < REFUSED_MAX) {
             r->again = clock_now() + AGAIN_NS;
@@ -220,11 +226,11 @@ static int revive(struct recovery *r, struct worker_handle *w, err *e)
                 *e = why;
             return status;
         }
-        r->merger->stats.deaths++;
+        note_death(r);
         tm_pool_stop(r->pool, other, r->loop, &ignored);
     }
     r->refused = 0;
-    return tm_pool_send(w, r->merger->output, e);
+    return tm_pool_send(r->pool, w, r->merger->output, e);
 }
 
 int tm_recovery_restart(struct recovery *r, struct worker_handle *w, err *e)
@@ -266,7 +272,7 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
     tm_pool_stop(r->pool, w, r->loop, &wait_status);
     tm_pool_drop_left(w);
     tm_process_describe(wait_status, how, sizeof how);
-    r->merger->stats.deaths++;
+    note_death(r);
     bool sent = may_be_sent(wait_status, garbage);
     r->outside = r->outside || (sent && !c && state == WORKER_READY);
     /* Its chunk is not finished, and nothing that comes after it counts. */
@@ -373,7 +379,7 @@ static int go_ahead(struct recovery *r, struct worker_handle *w, const struct pr
     if (tm_pool_start(r->pool, w, NULL) != TIDEMILL_OK)
         return TIDEMILL_OK;
     w->sent_n = p->chunks;
-    return tm_pool_send(w, r->merger->output, e);
+    return tm_pool_send(r->pool, w, r->merger->output, e);
 }
 
 int tm_recovery_died_early(struct recovery *r, struct worker_handle *w, err *e)
@@ -389,7 +395,7 @@ int tm_recovery_died_early(struct recovery *r, struct worker_handle *w, err *e)
         return status;
     tm_pool_stop(r->pool, w, r->loop, &wait_status);
     tm_process_describe(wait_status, how, sizeof how);
-    r->merger->stats.deaths++;
+    note_death(r);
     if (starting) {
         status = died_starting(r, w, wait_status, may_be_sent(wait_status, NULL), how, e);
     } else if (p.chunks < w->hand_n) {
@@ -433,7 +439,7 @@ int tm_recovery_next(struct recovery *r, struct worker_handle *w, err *e)
     if (status != TIDEMILL_OK)
         return status;
     tm_pool_part_done(w);
-    return w->state == WORKER_NONE ? TIDEMILL_OK : tm_pool_send(w, r->merger->output, e);
+    return w->state == WORKER_NONE ? TIDEMILL_OK : tm_pool_send(r->pool, w, r->merger->output, e);
 }
 
 /* ---- The clock of what workers are at ---- */

@@ -13,26 +13,15 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sanitized.h"
 #include "format/intake.h"
 #include "pipeline/frame.h"
 #include "pipeline/protocol.h"
 #include "pipeline/results.h"
 #include "pipeline/watchdog.h"
 
-/* Two pieces fit in the pipe. One would be faster, but then a death costs more work. */
-#define FLUSH_BYTES  ((size_t)112 << 10)
-#define USUAL_NS     (COMMIT_USUAL_US * INT64_C(1000))
-#define COMMIT_EXACT USUAL_NS /* ns: below, the coarse clock is too coarse */
+#define COMMIT_EXACT 10000000 /* ns: below, the coarse clock is too coarse */
 #define MEMORY_ROOM  ((rlim_t)8 << 20)
-
-/* Sanitizers take terabytes of address space. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(memory_sanitizer))
-#else
-#define SANITIZED false
-#endif
 
 /* The file that chunks come from now. */
 struct worker_file {
@@ -77,9 +66,9 @@ struct worker {
     uint64_t lines;            /* that it takes */
     int64_t began;             /* the chunk, by the exact clock */
     uint32_t handed;           /* records of the chunk whose results are handed over */
-    uint32_t careful;          /* so often they are, before it is done at the usual pace */
-    int64_t flushed;           /* when */
-    int64_t commit;            /* ns: results are handed over at least so often */
+    struct commit_pace pace;
+    int64_t flushed; /* when they were handed over last, */
+    int64_t commit;  /* and after how many ns they are again */
 };
 
 /* ---- Answers ---- */
@@ -140,8 +129,8 @@ static void flush_results(struct worker *w)
     send_bytes(frame);
     w->flushed = clock_now();
     w->handed = w->results.through;
-    if (w->careful && --w->careful == 0)
-        w->commit = USUAL_NS;
+    if (w->pace.times && --w->pace.times == 0)
+        w->commit = (int64_t)w->pace.every * 1000;
     tm_results_begin(&w->results, w->sequence, w->results.through);
 }
 
@@ -150,7 +139,7 @@ static void flush_if_due(struct worker *w)
     /* Read for each record: the coarse clock will do where its few milliseconds are little. */
     int64_t now = w->commit < COMMIT_EXACT ? clock_now() : clock_coarse();
     /* With a little left to do, that goes with the rest. */
-    size_t most = w->rest.n > FLUSH_BYTES / 8 ? FLUSH_BYTES : 2 * FLUSH_BYTES;
+    size_t most = w->rest.n > w->pace.bytes / 8 ? w->pace.bytes : 2 * (size_t)w->pace.bytes;
     bool due = w->results.out.n >= most || now - w->flushed >= w->commit;
     if (due && w->results.through > w->handed)
         flush_results(w);
@@ -336,8 +325,8 @@ static void handle_chunk(struct worker *w, struct cursor *c)
     w->began = clock_now();
     w->flushed = w->began;
     w->handed = chunk.first;
-    w->careful = chunk.pace.times;
-    w->commit = w->careful ? (int64_t)chunk.pace.every * 1000 : USUAL_NS;
+    w->pace = chunk.pace;
+    w->commit = (int64_t)(w->pace.times ? w->pace.first_every : w->pace.every) * 1000;
     tm_intake_begin(&w->file.input, w->rest);
     tm_results_begin(&w->results, chunk.sequence, chunk.first);
     if (w->spec.values.transform.batch)

@@ -154,7 +154,8 @@ static void test_lying_names(void **state)
 static void test_chunk(void **state)
 {
     (void)state;
-    const struct protocol_chunk from = {UINT64_MAX, 2, 1ULL << 40, 1ULL << 41, 7, 5, {250, 3}};
+    const struct protocol_chunk from = {UINT64_MAX, 2, 1ULL << 40,          1ULL << 41,
+                                        7,          5, {4096, 9000, 250, 3}};
     struct protocol_chunk to;
     struct buf b;
     tm_buf_init(&b);
@@ -165,7 +166,8 @@ static void test_chunk(void **state)
     assert_true(to.sequence == from.sequence && to.file == from.file &&
                 to.records == from.records && to.first == from.first &&
                 to.first_record == from.first_record && to.first_line == from.first_line &&
-                to.pace.every == from.pace.every && to.pace.times == from.pace.times);
+                to.pace.bytes == from.pace.bytes && to.pace.every == from.pace.every &&
+                to.pace.first_every == from.pace.first_every && to.pace.times == from.pace.times);
     c = payload(&b, 0);
     assert_int_equal(tm_cursor_u32(&c), b.n - FRAME_HEADER + 1000);
     for (size_t n = 0; n < b.n - FRAME_HEADER; n++) {
