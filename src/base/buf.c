@@ -7,15 +7,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/large.h"
+
 void tm_buf_init(struct buf *b)
 {
     *b = (struct buf){0};
 }
 
+void tm_buf_init_large(struct buf *b)
+{
+    *b = (struct buf){.large = true};
+}
+
 void tm_buf_release(struct buf *b)
 {
-    free(b->p);
-    *b = (struct buf){0};
+    if (b->large && b->p)
+        tm_large_free(b->p, b->cap);
+    else
+        free(b->p);
+    *b = (struct buf){.large = b->large};
 }
 
 bool tm_buf_grow(struct buf *b, size_t more)
@@ -26,7 +36,7 @@ bool tm_buf_grow(struct buf *b, size_t more)
         goto fail;
     if (cap < want)
         cap = want < 256 ? 256 : want;
-    char *p = realloc(b->p, cap);
+    char *p = b->large ? tm_large_grow(b->p, b->cap, cap) : realloc(b->p, cap);
     if (!p)
         goto fail;
     b->p = p;

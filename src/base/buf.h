@@ -13,9 +13,12 @@ struct buf {
     char *p;
     size_t n, cap;
     bool failed;
+    bool large; /* of bytes that flow through (large.h) */
 };
 
 void tm_buf_init(struct buf *b);
+void tm_buf_init_large(struct buf *b);
+/* It may be used again. */
 void tm_buf_release(struct buf *b);
 /* Room for `more` bytes behind n; false (and sticky) when memory is out. */
 bool tm_buf_grow(struct buf *b, size_t more);

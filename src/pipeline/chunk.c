@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "base/large.h"
+
 #define SPARE_MAX 8
 
 struct block_store {
@@ -13,6 +15,11 @@ struct block_store {
     size_t cap;
     struct block *spare[SPARE_MAX];
 };
+
+static void free_block(struct block *b)
+{
+    tm_large_free(b, sizeof *b + b->cap);
+}
 
 struct block_store *tm_block_store_new(size_t cap)
 {
@@ -29,7 +36,7 @@ void tm_block_store_unref(struct block_store *s)
     if (!s || --s->refs)
         return;
     for (uint32_t i = 0; i < s->n; i++)
-        free(s->spare[i]);
+        free_block(s->spare[i]);
     free(s);
 }
 
@@ -40,7 +47,7 @@ struct block *tm_block_new(struct block_store *s, size_t cap)
     if (stored && s->n)
         b = s->spare[--s->n];
     else if (cap <= SIZE_MAX - sizeof *b)
-        b = malloc(sizeof *b + cap);
+        b = tm_large_new(sizeof *b + cap);
     if (!b)
         return NULL;
     b->refs = 1;
@@ -59,7 +66,7 @@ void tm_block_unref(struct block *b)
     if (s && s->refs > 1 && s->n < SPARE_MAX)
         s->spare[s->n++] = b;
     else
-        free(b);
+        free_block(b);
     tm_block_store_unref(s);
 }
 

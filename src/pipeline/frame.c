@@ -32,9 +32,15 @@ bool tm_frame_end(struct buf *b, size_t begin, size_t extra)
 
 void tm_frame_reader_init(struct frame_reader *r, size_t max)
 {
-    tm_buf_init(&r->in);
+    tm_buf_init_large(&r->in);
     r->at = 0;
     r->max = max;
+}
+
+void tm_frame_reader_reset(struct frame_reader *r)
+{
+    buf_reset(&r->in);
+    r->at = 0;
 }
 
 void tm_frame_reader_release(struct frame_reader *r)

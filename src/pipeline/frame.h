@@ -31,6 +31,8 @@ struct frame_reader {
 };
 
 void tm_frame_reader_init(struct frame_reader *r, size_t max);
+/* Another sender: what the last one has sent is forgotten. */
+void tm_frame_reader_reset(struct frame_reader *r);
 void tm_frame_reader_release(struct frame_reader *r);
 
 enum frame_fill {

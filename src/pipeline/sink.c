@@ -24,6 +24,7 @@
 void tm_sink_init(struct sink *s, struct loop *loop)
 {
     *s = (struct sink){.loop = loop, .io.fd = -1, .watch.fd = -1};
+    tm_buf_init_large(&s->pending);
     tm_filter_init(&s->filter, loop);
 }
 

@@ -21,6 +21,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -154,6 +155,19 @@ void *realloc(void *p, size_t n)
     return fails("malloc") ? NULL : real(p, n);
 }
 
+void *mmap(void *p, size_t n, int protection, int flags, int fd, off_t offset)
+{
+    REAL(void *, "mmap", (void *, size_t, int, int, int, off_t))
+    return fd < 0 && fails("malloc") ? MAP_FAILED : real(p, n, protection, flags, fd, offset);
+}
+
+/* Only ever called with these: where the new place is given is a fifth argument. */
+void *mremap(void *p, size_t old, size_t n, int flags, ...)
+{
+    REAL(void *, "mremap", (void *, size_t, size_t, int, ...))
+    return fails("malloc") ? MAP_FAILED : real(p, old, n, flags);
+}
+
 ssize_t read(int fd, void *p, size_t n)
 {
     REAL(ssize_t, "read", (int, void *, size_t))
@@ -191,6 +205,12 @@ pid_t fork(void)
 {
     REAL(pid_t, "fork", (void))
     return fails("fork") ? -1 : real();
+}
+
+/* A fork serves as well, and what the child counts is its own. */
+pid_t vfork(void)
+{
+    return fork();
 }
 
 static void make_small(int *fds)
