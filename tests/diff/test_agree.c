@@ -7,7 +7,7 @@
  *   random       random and mutated files, in pieces and chunks of random sizes
  *
  * TIDEMILL_LONG=1: 100,000,000 bytes of random input instead of one million, and every cut with every
- * size of chunks. SEED=N: other random bytes.
+ * size of chunks; TIDEMILL_PART=N: an Nth of it. SEED=N: other random bytes.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -345,6 +345,7 @@ static const struct slice nasty[] = {
 #define LENGTH_ALL   64
 #define FILES_SHORT  40 /* of a folder */
 
+static int part = 1;
 static size_t cut_files;
 
 static void cut_file(struct trial *t, const char *path, bool full)
@@ -382,7 +383,7 @@ static void cut_folder(struct trial *t, const char *path, bool full)
         snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
         if (entry->d_type == DT_DIR)
             cut_folder(t, name, full);
-        else if (is_wanted(t, name) && (full || files++ < FILES_SHORT))
+        else if (is_wanted(t, name) && (full || files++ < FILES_SHORT / part))
             cut_file(t, name, full);
     }
     closedir(folder);
@@ -420,7 +421,10 @@ static void random_input(struct trial *t)
 int main(void)
 {
     bool full = getenv("TIDEMILL_LONG") != NULL;
-    uint64_t goal = (full ? 100000000u : 1000000u) / DIALECTS, cuts = 0;
+    if (getenv("TIDEMILL_PART"))
+        part = atoi(getenv("TIDEMILL_PART"));
+    CHECK(part > 0);
+    uint64_t goal = (full ? 100000000u : 1000000u / (unsigned)part) / DIALECTS, cuts = 0;
     size_t used = 0;
     random_state = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : 1;
     CHECK(tm_loop_init(&trial.loop, NULL) == TIDEMILL_OK);

@@ -3,7 +3,7 @@
 forked and executed workers the same bytes, and the values that went in. And as Miller and jq convert, where
 the contracts agree (docs/fidelity.md has the rest, under "other programs").
 
-TIDEMILL_LONG=1: more records. SEED=N: other data.
+TIDEMILL_LONG=1: more records; TIDEMILL_PART=N: an Nth of them. SEED=N: other data.
 """
 import csv
 import io
@@ -23,8 +23,9 @@ import test_python_json as python_json  # noqa: E402
 TIDEMILL = os.environ["TIDEMILL"]
 LONG = bool(os.environ.get("TIDEMILL_LONG"))
 SEED = int(os.environ.get("SEED", "1"))
-RECORDS = 5000 if LONG else 60
-VALUES = 1000000 if LONG else 20000
+PART = int(os.environ.get("TIDEMILL_PART", "1"))
+RECORDS = 5000 if LONG else 60 // PART
+VALUES = 1000000 if LONG else 20000 // PART
 HOWS = [("--set", f"workers={w}", "--set", f"chunk={c}", "--set", f"isolation={i}")
         for w, c, i in itertools.product((1, 4), ("1B", "256KiB"), ("fork", "exec"))]
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Nested records to flat columns and back: as Miller does it, and to what they were.
 
-Seeded: files of records that all have one shape, a shape each. TIDEMILL_LONG=1: many more shapes.
+Seeded: files of records that all have one shape, a shape each. TIDEMILL_LONG=1: many more shapes;
+TIDEMILL_PART=N: an Nth of them.
 """
 import json
 import os
@@ -11,7 +12,7 @@ import subprocess
 import sys
 
 TIDEMILL = os.environ["TIDEMILL"]
-SHAPES = 2000 if os.environ.get("TIDEMILL_LONG") else 60
+SHAPES = 2000 if os.environ.get("TIDEMILL_LONG") else 60 // int(os.environ.get("TIDEMILL_PART", "1"))
 RECORDS = 5
 KEYS = ["a", "b", "id", "two words", "é", "x,y", "0", "2", "10", '"q"', "-", "tab\t", "a_b"]
 TEXTS = ["", "x", "two words", "a,b", '"', "line\nbreak", "tab\tbed", "back\\slash", "\\t", "007x", "é", "{", "null"]

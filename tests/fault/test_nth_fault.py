@@ -16,7 +16,7 @@ import unittest
 import harness
 
 # Each N up to here is tried, and so many of those behind it.
-EVERY, SAMPLES = (1000000, 0) if harness.LONG else (4, 2) if harness.SANITIZED else (16, 8)
+EVERY, SAMPLES = (1000000, 0) if harness.LONG else (2, 1) if harness.SANITIZED else (16, 8)
 TRIES = 3
 TEXT = """
 return function(r, ctx)
