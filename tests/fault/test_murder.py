@@ -1,6 +1,7 @@
 #!/usr/bin/env -S python3 -B
-"""Random murder: every 5 ms some worker is killed, whatever it is at. The output is the same, the
-counts add up, and (TIDEMILL_LONG=1: a million records) it takes less than twice the time.
+"""Random murder: every 10 ms some worker is killed, whatever it is at. The output is the same, the
+counts add up, and (TIDEMILL_LONG=1: a million records, 200 kills at least) it takes less than twice
+the time. The short form kills every 5 ms: its runs are short.
 
 Nothing gets done where workers are killed faster than they start. A sanitizer's take more than 5 ms
 for that, and all do on a virtual machine whose page faults are slow: the short form then waits for as
@@ -17,9 +18,9 @@ import unittest
 import harness
 
 N = 1000000 if harness.LONG else 100000
-KILLS = 200 if harness.LONG else 1
+KILLS = 200  # of all tries
 TRIES = 5
-EVERY = 0.005
+EVERY = 0.01 if harness.LONG else 0.005
 TEXT = """
 return function(r, ctx)
   poison.burn(2)
@@ -75,18 +76,19 @@ class Murder(unittest.TestCase):
     def murder(self, **options):
         """Others on the machine only add to a time: the best of some tries is the run's own."""
         every = self.distance(**options)
-        undisturbed, seconds = [self.run_once(0, **options)[0]], []
+        undisturbed, seconds, kills = [self.run_once(0, **options)[0]], [], 0
         for _ in range(TRIES):
             last, killed, deaths = self.run_once(every, **options)
             seconds.append(last)
-            self.assertGreaterEqual(killed, KILLS)
+            kills += killed
+            self.assertGreater(killed, 0)
             self.assertGreater(deaths, 0)
             if not harness.LONG:
                 return
             undisturbed.append(self.run_once(0, **options)[0])
             print("%d records, %r: %d kills, %d deaths, %.2f s instead of %.2f s" % (
                 N, options, killed, deaths, min(seconds), min(undisturbed)), flush=True)
-            if min(seconds) < 2 * min(undisturbed):
+            if kills >= KILLS and min(seconds) < 2 * min(undisturbed):
                 return
         self.fail("it takes too long")
 
