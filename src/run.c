@@ -229,7 +229,7 @@ static int start(struct tidemill_run *run, err *e)
                    run->quarantine.kind == SINK_NONE ? NULL : &run->quarantine);
     run->merger.message = message;
     run->merger.message_context = context;
-    tm_dispatcher_init(&run->dispatcher, &run->splitter, run->pool, &run->merger);
+    tm_dispatcher_init(&run->dispatcher, &run->splitter, run->pool, &run->merger, &run->recovery);
     run->recovery = (struct recovery){
         .pool = run->pool, .merger = &run->merger, .loop = &run->loop};
     run->collector = (struct collector){run->pool, &run->merger, &run->recovery};

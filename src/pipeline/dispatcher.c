@@ -24,11 +24,14 @@
 #define FORK_AGAIN_NS 100000000
 /* Failed records wait in the merger without a worker; not without limit. */
 #define WAITING_MAX 64
+/* More than HAND_MAX chunks are in a worker's hand while they are no more bytes than this. */
+#define WAITING_BYTES ((size_t)1 << 20)
 
 void tm_dispatcher_init(struct dispatcher *d, struct splitter *splitter, struct pool *pool,
-                        struct merger *merger)
+                        struct merger *merger, const struct recovery *recovery)
 {
-    *d = (struct dispatcher){.splitter = splitter, .pool = pool, .merger = merger};
+    *d = (struct dispatcher){
+        .splitter = splitter, .pool = pool, .merger = merger, .recovery = recovery};
 }
 
 /* There may be something to do at `when`, if it is not 0. */
@@ -75,8 +78,20 @@ static bool may_queue(const struct dispatcher *d)
     return d->merger->pace * (double)d->target < DEAR_NS || d->pool->plan->workers == 1;
 }
 
-/* Who could take a chunk now: an idle worker, a new one, or one that is at its last chunk. */
-static struct worker_handle *pick(struct dispatcher *d)
+/* Is there room for one more chunk behind what waits for its turn? */
+static bool has_room(const struct worker_handle *w)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < w->hand_n; i++)
+        bytes += w->hand[i]->n;
+    return w->hand_n < HAND_MAX || (w->hand_n < HAND_ROOM && bytes < WAITING_BYTES);
+}
+
+/*
+ * Who could take a chunk now: a worker that is idle (nobody waits for the turn of his results), a new
+ * one, or one that is at its last chunk.
+ */
+static struct worker_handle *pick(struct dispatcher *d, bool *idle)
 {
     struct pool *p = d->pool;
     struct worker_handle *none = NULL, *queue = NULL;
@@ -86,13 +101,17 @@ static struct worker_handle *pick(struct dispatcher *d)
             none = w;
         if (!worker_alive(w))
             continue;
-        if (w->hand_n == 0)
+        uint32_t undone = tm_recovery_undone(d->recovery, w);
+        *idle = undone == 0 && has_room(w);
+        if (*idle)
             return w;
-        if (w->hand_n < HAND_MAX && (!queue || w->began < queue->began))
+        if (undone < HAND_MAX && has_room(w) && (!queue || w->began < queue->began))
             queue = w;
     }
-    if (none && may_fork(d))
+    if (none && may_fork(d)) {
+        *idle = true;
         return none;
+    }
     return queue && may_queue(d) ? queue : NULL;
 }
 
@@ -167,8 +186,9 @@ int tm_dispatcher_feed(struct dispatcher *d, bool *more, err *e)
     d->wants_input = false;
     d->recheck = 0;
     while (status == TIDEMILL_OK && (d->held || !d->done) &&
-           d->merger->chunks < WAITING_MAX + (size_t)HAND_MAX * d->pool->plan->workers) {
-        struct worker_handle *w = pick(d);
+           d->merger->chunks < WAITING_MAX + (size_t)HAND_ROOM * d->pool->plan->workers) {
+        bool idle = false;
+        struct worker_handle *w = pick(d, &idle);
         struct chunk *c = NULL;
         if (!w)
             return TIDEMILL_OK;
@@ -177,7 +197,7 @@ int tm_dispatcher_feed(struct dispatcher *d, bool *more, err *e)
             continue;
         }
         aim(d);
-        switch (tm_splitter_next(d->splitter, d->target, w->hand_n == 0, &c, e)) {
+        switch (tm_splitter_next(d->splitter, d->target, idle, &c, e)) {
         case SPLITTER_CHUNK:
             status = add_chunk(d, w, c, e);
             break;

@@ -145,7 +145,8 @@ void tm_pool_attach(struct pool *p)
         struct worker_handle *w = &p->workers[i];
         w->told_run = w->told_columns = false;
         w->told_file = 0;
-        w->hand_n = w->sent_n = 0;
+        w->hand_n = w->sent_n = w->ahead = 0;
+        w->looked = 0;
     }
 }
 
@@ -310,7 +311,7 @@ void tm_pool_part_done(struct worker_handle *w)
         return;
     }
     w->hand_n--;
-    w->hand[0] = w->hand[1];
+    memmove(w->hand, w->hand + 1, w->hand_n * sizeof(struct chunk *));
 }
 
 int tm_pool_send_end(struct worker_handle *w, err *e)

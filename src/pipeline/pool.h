@@ -25,8 +25,10 @@ enum worker_state {
 /* Who was stopped by somebody (SIGSTOP) for so long may never go on. */
 #define WORKER_STUCK_NS 10000000000
 
-/* One works while the other waits in the pipe. */
+/* One works while the other waits in the pipe; */
 #define HAND_MAX 2
+/* and before these two come those that are done, whose results wait for their turn. */
+#define HAND_ROOM 64
 /* The pipes of a worker, in bytes: where the system has room for them (pipe(7)). */
 #define POOL_PIPE_SIZE ((size_t)256 << 10)
 
@@ -38,9 +40,11 @@ struct worker_handle {
     struct frame_reader reader;
     struct frame_reader left; /* RESULTs of processes before this one, which wait for their turn */
     struct link link;
-    struct chunk *hand[HAND_MAX]; /* oldest first; the merger's */
+    struct chunk *hand[HAND_ROOM]; /* oldest first; the merger's */
     uint32_t hand_n;
     uint32_t sent_n; /* of them, told to the process */
+    uint32_t ahead;  /* of them, done, as far as is known: see tm_recovery_undone() */
+    size_t looked;   /* bytes of results that waited when that was seen */
     bool told_run, told_columns;
     uint32_t told_file;
     int64_t began;           /* when it could begin the oldest chunk in hand */

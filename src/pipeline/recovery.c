@@ -356,6 +356,20 @@ static bool read_progress(const struct worker_handle *w, struct progress *p)
     return next == FRAME_WAIT;
 }
 
+uint32_t tm_recovery_undone(const struct recovery *r, struct worker_handle *w)
+{
+    struct progress p;
+    size_t waiting = frame_pending(&w->left) + frame_pending(&w->reader);
+    /* What has its turn is merged, and goes. */
+    if (w->hand_n == 0 || r->merger->first == w->hand[0])
+        return w->hand_n;
+    if (waiting != w->looked) {
+        w->looked = waiting;
+        w->ahead = read_progress(w, &p) ? p.chunks : 0;
+    }
+    return w->ahead < w->hand_n ? w->hand_n - w->ahead : 0;
+}
+
 static int keep_results(struct worker_handle *w, const struct progress *p, err *e)
 {
     struct frame f;

@@ -59,6 +59,12 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
 int tm_recovery_died_early(struct recovery *r, struct worker_handle *w, err *e);
 
 /*
+ * How many chunks in hand are not done. The results of those that are may have to wait for their turn;
+ * their worker need not.
+ */
+uint32_t tm_recovery_undone(const struct recovery *r, struct worker_handle *w);
+
+/*
  * Start a process again for what a worker without one has in hand, if anything is left of it. It may
  * have to wait for one: then this is to be called again.
  */

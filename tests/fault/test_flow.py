@@ -229,6 +229,36 @@ def pipe_bytes(pid, workers):
     return total
 
 
+class Turns(unittest.TestCase):
+    """A record that takes its time stops nobody: results of those behind it wait, their workers do not."""
+
+    AHEAD = 60
+
+    def test_behind_a_slow_record(self):
+        meeting = harness.Meeting("slow")
+        self.addCleanup(meeting.close)
+        data = b"".join(b'{"n":%d}\n' % i for i in range(1, 201))
+        text = meeting.lua() + """
+local done = io.open("%s", "a")
+return function(r, ctx)
+  if ctx.index == 3 then here() end
+  done:write("x")
+  done:flush()
+  return r
+end
+""" % harness.path("done")
+        for isolation in ("fork", "exec"):
+            harness.write("done", b"")
+            meeting.open()
+            command = harness.script(text, harness.write("turns.jsonl", data), workers=2, chunk="1B", isolation=isolation)
+            with harness.started(command, stdout=subprocess.PIPE) as process:
+                meeting.wait(process)
+                harness.until(lambda: len(harness.read("done")) >= self.AHEAD, "records behind the slow one")
+                meeting.release()
+                self.assertEqual(process.stdout.read(), data)
+                self.assertEqual(process.wait(harness.DEADLINE), 0)
+
+
 class Memory(unittest.TestCase):
     """Parent and workers together, each page counted once (PSS), over input that goes on."""
 
