@@ -17,7 +17,7 @@ import harness
 
 # Each N up to here is tried, and so many of those behind it.
 PART = int(os.environ.get("TIDEMILL_PART", "1"))
-EVERY, SAMPLES = (1000000, 0) if harness.LONG else (2, 1) if harness.SANITIZED else (16 // PART, 8 // PART)
+EVERY, SAMPLES = (1000000, 0) if harness.LONG else (2, 1) if harness.SANITIZED else (8 // PART, 4 // PART)
 TRIES = 3
 TEXT = """
 return function(r, ctx)
