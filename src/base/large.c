@@ -1,9 +1,11 @@
 /*
- * Large pieces of memory, apart from the heap.
+ * Large pieces of memory, apart from the heap. Each begins with its place in the list of all.
  */
 #include "base/large.h"
 
+#include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,31 +14,82 @@
 
 #define MAPPED_MIN ((size_t)64 << 10)
 
+struct piece {
+    _Alignas(64) struct piece *next;
+    struct piece **link; /* that points to it */
+    size_t size;         /* with this head */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct piece *pieces;
+
 static bool is_mapped(size_t n)
 {
     return n >= MAPPED_MIN && !SANITIZED;
+}
+
+static struct piece *piece_of(void *p)
+{
+    return (struct piece *)p - 1;
+}
+
+/* Under the lock. */
+static void add(struct piece *piece, size_t size)
+{
+    *piece = (struct piece){pieces, &pieces, size};
+    if (pieces)
+        pieces->link = &piece->next;
+    pieces = piece;
+}
+
+/* Under the lock. */
+static void take_out(struct piece *piece)
+{
+    *piece->link = piece->next;
+    if (piece->next)
+        piece->next->link = piece->link;
 }
 
 void *tm_large_new(size_t n)
 {
     if (!is_mapped(n))
         return malloc(n);
-    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
+    if (n > SIZE_MAX - sizeof(struct piece))
         return NULL;
-    /* Where the system has no such thing, forks are slower. */
-    madvise(p, n, MADV_DONTFORK);
-    return p;
+    size_t size = sizeof(struct piece) + n;
+    struct piece *piece = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                               0);
+    if (piece == MAP_FAILED)
+        return NULL;
+    pthread_mutex_lock(&lock);
+    add(piece, size);
+    pthread_mutex_unlock(&lock);
+    return piece + 1;
+}
+
+/* A mapped piece, larger; it may move. */
+static void *remap(struct piece *piece, size_t n)
+{
+    if (n > SIZE_MAX - sizeof *piece)
+        return NULL;
+    pthread_mutex_lock(&lock);
+    size_t old = piece->size, size = sizeof *piece + n;
+    take_out(piece);
+    void *moved = mremap(piece, old, size, MREMAP_MAYMOVE);
+    if (moved != MAP_FAILED)
+        add(moved, size);
+    else
+        add(piece, old);
+    pthread_mutex_unlock(&lock);
+    return moved == MAP_FAILED ? NULL : (struct piece *)moved + 1;
 }
 
 void *tm_large_grow(void *p, size_t old, size_t n)
 {
     if (!is_mapped(n))
         return realloc(p, n);
-    if (is_mapped(old)) {
-        void *moved = mremap(p, old, n, MREMAP_MAYMOVE);
-        return moved == MAP_FAILED ? NULL : moved;
-    }
+    if (is_mapped(old))
+        return remap(piece_of(p), n);
     void *more = tm_large_new(n);
     if (more && p) {
         memcpy(more, p, old);
@@ -47,8 +100,37 @@ void *tm_large_grow(void *p, size_t old, size_t n)
 
 void tm_large_free(void *p, size_t n)
 {
-    if (is_mapped(n))
-        munmap(p, n);
-    else
+    if (!is_mapped(n)) {
         free(p);
+        return;
+    }
+    struct piece *piece = piece_of(p);
+    pthread_mutex_lock(&lock);
+    take_out(piece);
+    pthread_mutex_unlock(&lock);
+    munmap(piece, piece->size);
+}
+
+/* Where the system knows no such thing, forks are slower. */
+static void advise(int advice)
+{
+    pthread_mutex_lock(&lock);
+    for (struct piece *piece = pieces; piece; piece = piece->next)
+        madvise(piece, piece->size, advice);
+    pthread_mutex_unlock(&lock);
+}
+
+void tm_large_hide(void)
+{
+    advise(MADV_DONTFORK);
+}
+
+void tm_large_show(void)
+{
+    advise(MADV_DOFORK);
+}
+
+void tm_large_forget(void)
+{
+    pieces = NULL;
 }

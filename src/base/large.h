@@ -1,8 +1,10 @@
 /*
  * Memory for the bytes that flow through: input on its way to workers, results on their way out.
- * Large pieces are mapped by themselves, and a child that is forked does not get them
- * (madvise(2), MADV_DONTFORK): else each fork costs the parent a copy of every page that it writes to
- * afterwards, and those are the pages that it writes to all the time.
+ * Large pieces are mapped by themselves, and a worker that is forked does not get them: else each
+ * fork costs the parent a copy of every page that it writes to afterwards, and those are the pages that
+ * it writes to all the time. Whatever else is forked, by a host or a script, does.
+ *
+ * The pieces of a process are known in one place, under a lock.
  */
 #ifndef TM_BASE_LARGE_H
 #define TM_BASE_LARGE_H
@@ -15,5 +17,12 @@ void *tm_large_new(size_t n);
 void *tm_large_grow(void *p, size_t old, size_t n);
 /* `n` as it was made or grown last. */
 void tm_large_free(void *p, size_t n);
+
+/* What is forked from now on does not get what is large now (madvise(2), MADV_DONTFORK), */
+void tm_large_hide(void);
+/* and now it does again. */
+void tm_large_show(void);
+/* In a child that was forked between the two: nothing of it is there. */
+void tm_large_forget(void);
 
 #endif

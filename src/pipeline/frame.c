@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #define READ_MIN ((size_t)64 << 10)
+/* A reader that is reset keeps no more. */
+#define KEPT_MAX ((size_t)1 << 20)
 
 size_t tm_frame_begin(struct buf *b, uint8_t type)
 {
@@ -41,6 +43,8 @@ void tm_frame_reader_reset(struct frame_reader *r)
 {
     buf_reset(&r->in);
     r->at = 0;
+    if (r->in.cap > KEPT_MAX)
+        tm_buf_release(&r->in);
 }
 
 void tm_frame_reader_release(struct frame_reader *r)

@@ -63,6 +63,8 @@ void tm_pool_stop(struct pool *p, struct worker_handle *w, struct loop *loop, in
     tm_process_wait(&w->process, status);
     tm_link_release(&w->link);
     tm_frame_reader_reset(&w->reader);
+    w->ahead = 0;
+    w->looked = 0;
     w->in.fd = w->out.fd = w->end.fd = -1;
     w->state = WORKER_NONE;
     w->gone = false;
@@ -295,8 +297,10 @@ void tm_pool_busy(struct worker_handle *w, const struct frame *f)
 void tm_pool_drop_left(struct worker_handle *w)
 {
     tm_frame_reader_release(&w->left);
-    for (uint32_t i = 0; i < w->hand_n; i++)
+    for (uint32_t i = 0; i < w->hand_n; i++) {
         w->hand[i]->said = 0;
+        w->hand[i]->part = w->hand[i]->done;
+    }
 }
 
 void tm_pool_part_done(struct worker_handle *w)
@@ -304,6 +308,8 @@ void tm_pool_part_done(struct worker_handle *w)
     struct chunk *c = w->hand[0];
     w->busy_end = 0;
     w->began = clock_now();
+    w->ahead = 0;
+    w->looked = 0;
     w->sent_n--;
     if (c->done < c->records) {
         c->part = c->done;

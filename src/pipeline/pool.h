@@ -47,7 +47,7 @@ struct worker_handle {
     size_t looked;   /* bytes of results that waited when that was seen */
     bool told_run, told_columns;
     uint32_t told_file;
-    int64_t began;           /* when it could begin the oldest chunk in hand */
+    int64_t began; /* when it could begin the oldest chunk that is not done, as far as is known */
     uint32_t busy, busy_end; /* records of the oldest chunk that a BUSY frame named; end 0: none */
     int64_t silent;          /* ns that it has been at something without a word */
     int64_t stopped;         /* ns of them that somebody has stopped it */

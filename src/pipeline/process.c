@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/large.h"
 #include "pipeline/filter_main.h"
 #include "pipeline/worker.h"
 
@@ -247,6 +248,21 @@ static void keep_ends(struct process *p, struct pipes *pipes)
     pipes->in[1] = pipes->out[0] = pipes->life[1] = -1;
 }
 
+/* A fork that does not get the buffers of this process. */
+static pid_t fork_small(void)
+{
+    tm_large_hide();
+    pid_t pid = fork();
+    if (pid == 0) {
+        tm_large_forget();
+        return pid;
+    }
+    int number = errno;
+    tm_large_show();
+    errno = number;
+    return pid;
+}
+
 int tm_process_start(struct process *p, const struct process_config *config, err *e)
 {
     char program[4096];
@@ -268,18 +284,20 @@ int tm_process_start(struct process *p, const struct process_config *config, err
     pthread_sigmask(SIG_SETMASK, &all, &before);
     /* Who executes a program needs no copy of this one's memory, which the copying would slow down for
        long: it borrows it up to then, and makes only system calls in it. */
-    pid_t pid = exec ? vfork() : fork();
+    pid_t pid = exec ? vfork() : fork_small();
     int number = errno;
     if (pid == 0)
         child(&pipes, config, exec ? program : NULL);
-    /* Before a handler of the host's may reap it, and its number is another's. */
+    /* Before a handler of the host's may reap it, and its number is another's: as far as it is not gone
+       already, because it could not execute its program and the host ignores its children. */
     int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    bool gone = pid > 0 && pidfd < 0 && errno == ESRCH;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (pid < 0) {
         close_pipes(&pipes);
         return tm_err_errno(e, TIDEMILL_E_WORKER, number, "cannot fork %s", kind_of(config));
     }
-    p->pid = pid;
+    p->pid = gone ? 0 : pid;
     p->pidfd = pidfd;
     keep_ends(p, &pipes);
     close_pipes(&pipes);

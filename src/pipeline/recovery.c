@@ -364,8 +364,11 @@ uint32_t tm_recovery_undone(const struct recovery *r, struct worker_handle *w)
     if (w->hand_n == 0 || r->merger->first == w->hand[0])
         return w->hand_n;
     if (waiting != w->looked) {
+        uint32_t before = w->ahead;
         w->looked = waiting;
         w->ahead = read_progress(w, &p) ? p.chunks : 0;
+        if (w->ahead != before)
+            w->began = clock_now();
     }
     return w->ahead < w->hand_n ? w->hand_n - w->ahead : 0;
 }
@@ -383,13 +386,15 @@ static int keep_results(struct worker_handle *w, const struct progress *p, err *
     return TIDEMILL_OK;
 }
 
-/* What is not said goes to a new process, if there is one to be had; at its turn it is seen to. */
+/*
+ * What is not said goes to a new process, if there is one to be had; at its turn it is seen to. Where all
+ * is said, there may be more to do before that.
+ */
 static int go_ahead(struct recovery *r, struct worker_handle *w, const struct progress *p, err *e)
 {
     w->sent_n = p->chunks;
-    if (p->chunks == w->hand_n)
-        return TIDEMILL_OK;
-    next_part(r, w->hand[p->chunks]);
+    if (p->chunks < w->hand_n)
+        next_part(r, w->hand[p->chunks]);
     if (tm_pool_start(r->pool, w, NULL) != TIDEMILL_OK)
         return TIDEMILL_OK;
     w->sent_n = p->chunks;
@@ -410,8 +415,10 @@ int tm_recovery_died_early(struct recovery *r, struct worker_handle *w, err *e)
     tm_pool_stop(r->pool, w, r->loop, &wait_status);
     tm_process_describe(wait_status, how, sizeof how);
     note_death(r);
+    bool sent = may_be_sent(wait_status, NULL);
+    r->outside = r->outside || (sent && !starting && p.chunks == w->hand_n);
     if (starting) {
-        status = died_starting(r, w, wait_status, may_be_sent(wait_status, NULL), how, e);
+        status = died_starting(r, w, wait_status, sent, how, e);
     } else if (p.chunks < w->hand_n) {
         count_commits(w->hand[p.chunks], p.commits);
         be_careful(w->hand[p.chunks]);

@@ -184,6 +184,31 @@ static void one_socket(tidemill_job *job)
     close_all();
 }
 
+/* What a callback is given is there in a process that it forks. */
+static int write_by_child(void *context, const char *data, size_t size)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(write(*(int *)context, data, size) == (ssize_t)size ? 0 : 1);
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
+}
+
+static void host_that_forks(tidemill_job *job)
+{
+    int fd = open("forked.jsonl", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    tidemill_run *run = new_run(job, NULL);
+    input_path(run);
+    CHECK_OK(tidemill_run_output_callback(run, write_by_child, &fd, &error));
+    CHECK_OK(tidemill_run_wait(run, &error));
+    tidemill_run_free(run);
+    char *seen = malloc(expected.n + 1);
+    CHECK(seen && pread(fd, seen, expected.n + 1, 0) == (ssize_t)expected.n);
+    CHECK(memcmp(seen, expected.p, expected.n) == 0);
+    free(seen);
+    close(fd);
+}
+
 /* The job's own paths, relative to the working directory. */
 static void from_options(void)
 {
@@ -209,6 +234,7 @@ int main(void)
     every_pair(job);
     several(job);
     one_socket(job);
+    host_that_forks(job);
     tidemill_job_free(job);
     from_options();
     CHECK(open_descriptors() == before && !has_children());

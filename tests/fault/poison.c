@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -95,13 +96,28 @@ static int exit_on_signal(lua_State *L)
     return 0;
 }
 
+/* child(FUNCTION): forks a process that calls it and exits with what it gives; gives its status, or minus
+   the signal that it died of. */
+static int child(lua_State *L)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        lua_call(L, 0, 1);
+        _exit((int)lua_tointeger(L, -1));
+    }
+    waitpid(pid, &status, 0);
+    lua_pushinteger(L, WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status));
+    return 1;
+}
+
 int luaopen_poison(lua_State *L);
 int luaopen_poison(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"crash", crash},    {"eat", eat},   {"spin", spin},     {"eat_and_abort", eat_and_abort},
         {"sleep", sleep_on}, {"burn", burn}, {"linger", linger}, {"exit_on_signal", exit_on_signal},
-        {NULL, NULL},
+        {"child", child},    {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

@@ -234,11 +234,8 @@ class Turns(unittest.TestCase):
 
     AHEAD = 60
 
-    def test_behind_a_slow_record(self):
-        meeting = harness.Meeting("slow")
-        self.addCleanup(meeting.close)
-        data = b"".join(b'{"n":%d}\n' % i for i in range(1, 201))
-        text = meeting.lua() + """
+    def text(self, meeting):
+        return meeting.lua() + """
 local done = io.open("%s", "a")
 return function(r, ctx)
   if ctx.index == 3 then here() end
@@ -247,6 +244,12 @@ return function(r, ctx)
   return r
 end
 """ % harness.path("done")
+
+    def test_behind_a_slow_record(self):
+        meeting = harness.Meeting("slow")
+        self.addCleanup(meeting.close)
+        data = b"".join(b'{"n":%d}\n' % i for i in range(1, 201))
+        text = self.text(meeting)
         for isolation in ("fork", "exec"):
             harness.write("done", b"")
             meeting.open()
@@ -256,6 +259,33 @@ end
                 harness.until(lambda: len(harness.read("done")) >= self.AHEAD, "records behind the slow one")
                 meeting.release()
                 self.assertEqual(process.stdout.read(), data)
+                self.assertEqual(process.wait(harness.DEADLINE), 0)
+
+    def test_death_with_nothing_left_to_do(self):
+        """A worker whose results all wait for their turn is replaced for what comes then."""
+        meeting = harness.Meeting("idle")
+        self.addCleanup(meeting.close)
+        data = [b'{"n":%d}\n' % i for i in range(1, 41)]
+        text = self.text(meeting)
+        for isolation in ("fork", "exec"):
+            harness.write("done", b"")
+            meeting.open()
+            command = harness.script(text, "-i", "jsonl", workers=2, chunk="1B", isolation=isolation)
+            with harness.started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+                process.stdin.write(b"".join(data[:20]))
+                process.stdin.flush()
+                slow = meeting.wait(process)
+                # All but the slow record, and one that may wait behind it.
+                harness.until(lambda: len(harness.read("done")) >= 18, "what can be done")
+                (idle,) = set(harness.children(process.pid)) - {slow}
+                harness.kill(idle)
+                harness.until(lambda: set(harness.children(process.pid)) - {slow, idle}, "another worker")
+                process.stdin.write(b"".join(data[20:]))
+                process.stdin.flush()
+                harness.until(lambda: len(harness.read("done")) >= 38, "what came then")
+                meeting.release()
+                process.stdin.close()
+                self.assertEqual(process.stdout.read(), b"".join(data))
                 self.assertEqual(process.wait(harness.DEADLINE), 0)
 
 

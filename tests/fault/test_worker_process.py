@@ -43,6 +43,26 @@ def with_idle_worker(command, **options):
 
 
 class WorkerProcess(unittest.TestCase):
+    def test_fork_of_a_script(self):
+        """A C module that forks finds the record in the child."""
+        text = harness.poison() + "return function(r) r.seen = poison.child(function() return #r.text end) return r end"
+        file = harness.write("fork.jsonl", b"".join(b'{"text":"%s"}\n' % (b"x" * n) for n in range(100)))
+        for isolation in ISOLATIONS:
+            done = harness.run(harness.script(text, file, "-i", "jsonl", isolation=isolation))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout, b"".join(b'{"text":"%s","seen":%d}\n' % (b"x" * n, n) for n in range(100)))
+
+    def test_program_that_cannot_start(self):
+        """Nobody else is killed in its place, though it may be gone before anything of it is known."""
+        worker = harness.write("worker", "no program\n")
+        os.chmod(worker, 0o755)
+        file = harness.write("one.jsonl", b'{"x":1}\n')
+        for before in (None, lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)):
+            done = harness.run(harness.script(ECHO, file, isolation="exec"), preexec_fn=before,
+                               env={**os.environ, "TIDEMILL_WORKER": worker})
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(b"worker 1 ", done.stderr)
+
     def test_descriptors(self):
         """Only its own six, though the host had hundreds that a program would inherit."""
         extra = [os.open("/dev/zero", os.O_RDONLY) for _ in range(300)]
