@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
@@ -26,6 +27,9 @@
 #ifndef TIDEMILL_WORKER_PATH
 #define TIDEMILL_WORKER_PATH "/usr/local/libexec/tidemill/tidemill-worker"
 #endif
+
+/* It calls little but the system, whose calls may be looked up first. */
+#define CHILD_STACK ((size_t)32 << 10)
 
 /* Both ends of the three pipes. */
 struct pipes {
@@ -128,14 +132,23 @@ static bool prepare_child(const struct pipes *pipes, int log_fd)
     return sigprocmask(SIG_SETMASK, &empty, NULL) == 0;
 }
 
-static void __attribute__((noreturn))
-child(const struct pipes *pipes, const struct process_config *config, const char *program)
+/* What the child is told. */
+struct start {
+    const struct pipes *pipes;
+    const struct process_config *config;
+    const char *program; /* to execute; NULL: none */
+};
+
+/* It never returns. */
+static int child(void *data)
 {
-    if (!prepare_child(pipes, config->log_fd))
+    const struct start *start = data;
+    const struct process_config *config = start->config;
+    if (!prepare_child(start->pipes, config->log_fd))
         _exit(126);
-    if (program) {
+    if (start->program) {
         char *const argv[] = {(char[]){"tidemill-worker"}, (char *)(uintptr_t)config->filter, NULL};
-        execv(program, argv);
+        execv(start->program, argv);
         _exit(127);
     }
     for (int fd = WORKER_FD_IN; fd <= WORKER_FD_LIFE; fd++)
@@ -249,18 +262,30 @@ static void keep_ends(struct process *p, struct pipes *pipes)
 }
 
 /* A fork that does not get the buffers of this process. */
-static pid_t fork_small(void)
+static pid_t fork_worker(struct start *start)
 {
     tm_large_hide();
     pid_t pid = fork();
     if (pid == 0) {
         tm_large_forget();
-        return pid;
+        child(start);
     }
     int number = errno;
     tm_large_show();
     errno = number;
     return pid;
+}
+
+/*
+ * Who executes a program needs no copy of this process, which copying would slow down for long after.
+ * It borrows the memory until then, on a stack of its own, while this thread waits, as under
+ * posix_spawn(3), which has no way to lay out descriptors with O_ASYNC and limits. It makes system calls
+ * only.
+ */
+static pid_t start_program(struct start *start)
+{
+    _Alignas(64) char stack[CHILD_STACK];
+    return clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, start);
 }
 
 int tm_process_start(struct process *p, const struct process_config *config, err *e)
@@ -282,12 +307,9 @@ int tm_process_start(struct process *p, const struct process_config *config, err
     /* No handler of the host's may run in the child. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    /* Who executes a program needs no copy of this one's memory, which the copying would slow down for
-       long: it borrows it up to then, and makes only system calls in it. */
-    pid_t pid = exec ? vfork() : fork_small();
+    struct start start = {&pipes, config, exec ? program : NULL};
+    pid_t pid = exec ? start_program(&start) : fork_worker(&start);
     int number = errno;
-    if (pid == 0)
-        child(&pipes, config, exec ? program : NULL);
     /* Before a handler of the host's may reap it, and its number is another's: as far as it is not gone
        already, because it could not execute its program and the host ignores its children. */
     int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
