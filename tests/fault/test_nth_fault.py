@@ -17,7 +17,7 @@ import harness
 
 # Each N up to here is tried, and so many of those behind it.
 PART = int(os.environ.get("TIDEMILL_PART", "1"))
-EVERY, SAMPLES = (1000000, 0) if harness.LONG else (2, 1) if harness.SANITIZED else (8 // PART, 4 // PART)
+EVERY, SAMPLES = (1000000, 0) if harness.LONG else (3, 0) if harness.SANITIZED else (8 // PART, 4 // PART)
 TRIES = 3
 TEXT = """
 return function(r, ctx)
@@ -164,7 +164,7 @@ class NthFault(unittest.TestCase):
             for fault in CALLS:
                 if harness.SANITIZED and fault[0] == "malloc":
                     continue
-                if self.every(name, *fault, on=False):
+                if self.every(name, *fault, on=False) and SAMPLES:
                     for nth in rng.choices(range(EVERY + 1, self.last(name, *fault) + 1), k=SAMPLES):
                         self.attempt(name, *fault, nth, False)
 
@@ -175,7 +175,7 @@ class NthFault(unittest.TestCase):
                 # What is interrupted is tried again, and again.
                 if fault[1] == errno.EINTR or harness.SANITIZED and fault[0] == "malloc":
                     continue
-                if self.every(name, *fault, on=True):
+                if self.every(name, *fault, on=True) and SAMPLES:
                     for nth in rng.choices(range(EVERY + 1, self.last(name, *fault) + 1), k=SAMPLES):
                         self.attempt(name, *fault, nth, True)
 
