@@ -3,6 +3,7 @@
  */
 #include "base/large.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +27,15 @@ static struct piece *pieces;
 static bool is_mapped(size_t n)
 {
     return n >= MAPPED_MIN && !SANITIZED;
+}
+
+/* Of `n` bytes and the head; 0 with ENOMEM: there is no such size. */
+static size_t whole(size_t n)
+{
+    if (n <= SIZE_MAX - sizeof(struct piece))
+        return n + sizeof(struct piece);
+    errno = ENOMEM;
+    return 0;
 }
 
 static struct piece *piece_of(void *p)
@@ -54,9 +64,9 @@ void *tm_large_new(size_t n)
 {
     if (!is_mapped(n))
         return malloc(n);
-    if (n > SIZE_MAX - sizeof(struct piece))
+    size_t size = whole(n);
+    if (!size)
         return NULL;
-    size_t size = sizeof(struct piece) + n;
     struct piece *piece = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
                                0);
     if (piece == MAP_FAILED)
@@ -70,10 +80,10 @@ void *tm_large_new(size_t n)
 /* A mapped piece, larger; it may move. */
 static void *remap(struct piece *piece, size_t n)
 {
-    if (n > SIZE_MAX - sizeof *piece)
+    size_t old = piece->size, size = whole(n);
+    if (!size)
         return NULL;
     pthread_mutex_lock(&lock);
-    size_t old = piece->size, size = sizeof *piece + n;
     take_out(piece);
     void *moved = mremap(piece, old, size, MREMAP_MAYMOVE);
     if (moved != MAP_FAILED)

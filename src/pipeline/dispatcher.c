@@ -7,11 +7,6 @@
 
 #define TARGET_FIRST ((size_t)16 << 10)
 #define TARGET_MIN   512
-/*
- * A chunk that waits in the pipe is to be there as a whole, or its worker has to wait for the rest of it:
- * a few pages of the pipe are for the frame around it, and for the pages that it has but parts of.
- */
-#define TARGET_WHOLE (POOL_PIPE_SIZE - ((size_t)16 << 10))
 /* A chunk should not keep a worker longer than this. */
 #define CHUNK_NS 20000000.0
 /* Records so dear that a second chunk in a busy worker's pipe gains nothing. */
@@ -87,11 +82,13 @@ static bool has_room(const struct worker_handle *w)
     return w->hand_n < HAND_MAX || (w->hand_n < HAND_ROOM && bytes < WAITING_BYTES);
 }
 
-/*
- * Who could take a chunk now: a worker that is idle (nobody waits for the turn of his results), a new
- * one, or one that is at its last chunk.
- */
-static struct worker_handle *pick(struct dispatcher *d, bool *idle)
+static bool is_idle(const struct dispatcher *d, struct worker_handle *w)
+{
+    return tm_recovery_undone(d->recovery, w) == 0;
+}
+
+/* Who could take a chunk now: an idle worker, a new one, or one that is at its last chunk. */
+static struct worker_handle *pick(struct dispatcher *d)
 {
     struct pool *p = d->pool;
     struct worker_handle *none = NULL, *queue = NULL;
@@ -99,19 +96,15 @@ static struct worker_handle *pick(struct dispatcher *d, bool *idle)
         struct worker_handle *w = &p->workers[i];
         if (w->state == WORKER_NONE && w->hand_n == 0 && !none)
             none = w;
-        if (!worker_alive(w))
+        if (!worker_alive(w) || !has_room(w))
             continue;
-        uint32_t undone = tm_recovery_undone(d->recovery, w);
-        *idle = undone == 0 && has_room(w);
-        if (*idle)
+        if (is_idle(d, w))
             return w;
-        if (undone < HAND_MAX && has_room(w) && (!queue || w->began < queue->began))
+        if (tm_recovery_undone(d->recovery, w) < HAND_MAX && (!queue || w->began < queue->began))
             queue = w;
     }
-    if (none && may_fork(d)) {
-        *idle = true;
+    if (none && may_fork(d))
         return none;
-    }
     return queue && may_queue(d) ? queue : NULL;
 }
 
@@ -129,8 +122,9 @@ static void aim(struct dispatcher *d)
     }
     if (target > d->splitter->chunk_max)
         target = d->splitter->chunk_max;
-    if (target > TARGET_WHOLE && target <= POOL_PIPE_SIZE)
-        target = TARGET_WHOLE;
+    /* One that waits in the pipe is to be there as a whole, or its worker waits for the rest of it. */
+    if (target > POOL_PIPE_WHOLE && target <= POOL_PIPE_SIZE)
+        target = POOL_PIPE_WHOLE;
     d->target = target ? target : 1;
     if (remaining && remaining / (4 * workers) < d->target)
         d->target = remaining / (4 * workers) > TARGET_MIN ? (size_t)(remaining / (4 * workers))
@@ -187,8 +181,7 @@ int tm_dispatcher_feed(struct dispatcher *d, bool *more, err *e)
     d->recheck = 0;
     while (status == TIDEMILL_OK && (d->held || !d->done) &&
            d->merger->chunks < WAITING_MAX + (size_t)HAND_ROOM * d->pool->plan->workers) {
-        bool idle = false;
-        struct worker_handle *w = pick(d, &idle);
+        struct worker_handle *w = pick(d);
         struct chunk *c = NULL;
         if (!w)
             return TIDEMILL_OK;
@@ -197,7 +190,7 @@ int tm_dispatcher_feed(struct dispatcher *d, bool *more, err *e)
             continue;
         }
         aim(d);
-        switch (tm_splitter_next(d->splitter, d->target, idle, &c, e)) {
+        switch (tm_splitter_next(d->splitter, d->target, is_idle(d, w), &c, e)) {
         case SPLITTER_CHUNK:
             status = add_chunk(d, w, c, e);
             break;

@@ -15,10 +15,9 @@
 #define TURN_MS  100
 #define LEAVE_MS 1000
 /* From commit to commit (us), usually and when a worker has died within so many ns. */
-#define CALM_US    10000
-#define ALERT_US   1000
-#define ALERT_NS   1000000000
-#define PIPE_SLACK ((uint32_t)16 << 10)
+#define CALM_US  10000
+#define ALERT_US 1000
+#define ALERT_NS 1000000000
 /* Beyond what limits.result_size lets through: rows of other records, what was printed, headers. */
 #define FRAME_SLACK ((uint64_t)16 << 20)
 
@@ -199,10 +198,10 @@ static struct record_place part_place(struct chunk *c)
 
 /*
  * Large pieces are cheap, and what is not committed is lost with its worker: the pipe takes one that
- * is large, or two. A few pages of it are for what surrounds them.
+ * is large, or two.
  */
-static const struct commit_pace calm = {POOL_PIPE_SIZE - PIPE_SLACK, CALM_US, 0, 0};
-static const struct commit_pace alert = {POOL_PIPE_SIZE / 2 - PIPE_SLACK, ALERT_US, 0, 0};
+static const struct commit_pace calm = {POOL_PIPE_WHOLE, CALM_US, 0, 0};
+static const struct commit_pace alert = {POOL_PIPE_WHOLE / 2, ALERT_US, 0, 0};
 
 /* Each goes on for well over one commit of the one before. */
 const struct care_pace tm_pool_cares[] = {

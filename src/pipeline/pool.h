@@ -31,6 +31,8 @@ enum worker_state {
 #define HAND_ROOM 64
 /* The pipes of a worker, in bytes: where the system has room for them (pipe(7)). */
 #define POOL_PIPE_SIZE ((size_t)256 << 10)
+/* So much is in one as a whole: a few pages are for the frame around it, and for those that it fills in part. */
+#define POOL_PIPE_WHOLE (POOL_PIPE_SIZE - ((size_t)16 << 10))
 
 struct worker_handle {
     uint32_t number; /* 1-based */

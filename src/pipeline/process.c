@@ -139,8 +139,7 @@ struct start {
     const char *program; /* to execute; NULL: none */
 };
 
-/* It never returns. */
-static int child(void *data)
+static int __attribute__((noreturn)) child(void *data)
 {
     const struct start *start = data;
     const struct process_config *config = start->config;
