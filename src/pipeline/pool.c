@@ -118,7 +118,7 @@ int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
     if (status != TIDEMILL_OK)
         return status;
     w->state = WORKER_STARTING;
-    w->told_run = w->told_columns = w->gone = w->slow = w->garbage = false;
+    w->started = w->told_run = w->told_columns = w->gone = w->slow = w->garbage = false;
     w->told_file = w->sent_n = w->busy_end = 0;
     w->silent = w->stopped = 0;
     w->began = clock_now();
@@ -332,9 +332,11 @@ int tm_pool_send_end(struct worker_handle *w, err *e)
 int tm_pool_answer(struct worker_handle *w, const struct frame *f, err *e)
 {
     struct cursor c = {f->payload.p, f->payload.n, false};
-    if (f->type == FRAME_READY && w->state == WORKER_STARTING) {
-        w->state = WORKER_READY;
+    if (f->type == FRAME_READY && !w->started) {
+        w->started = true;
         w->began = clock_now();
+        if (w->state == WORKER_STARTING)
+            w->state = WORKER_READY;
         return TIDEMILL_OK;
     }
     int status = (int)tm_cursor_u32(&c);
@@ -409,7 +411,7 @@ static int hear_out(const struct pool *p, struct worker_handle *w, enum worker_s
         if (w->gone)
             return TIDEMILL_OK;
         if (next == FRAME_WAIT && (uint64_t)h->waited > limit)
-            return tm_watchdog_setup_text(p->plan->spec, "teardown", e);
+            return tm_watchdog_setup_text(p->plan->spec, tm_pool_stage(w), e);
         if (next == FRAME_WAIT) {
             alive = exchange(w, &h->waited);
         } else if (f.type == FRAME_LOG) {
@@ -442,10 +444,16 @@ int tm_pool_check(struct pool *p, tm_pool_log *log, void *context, err *e)
     return status;
 }
 
+const char *tm_pool_stage(const struct worker_handle *w)
+{
+    return w->started ? "teardown" : "setup";
+}
+
 int tm_pool_died_ending(const struct worker_handle *w, int status, const char *how, err *e)
 {
     if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status))
-        return tm_err_set(e, TIDEMILL_E_SCRIPT, "teardown: worker %u %s", w->number, how);
+        return tm_err_set(e, TIDEMILL_E_SCRIPT, "%s: worker %u %s", tm_pool_stage(w), w->number,
+                          how);
     return TIDEMILL_OK;
 }
 

@@ -18,7 +18,7 @@ enum worker_state {
     WORKER_NONE,     /* no process */
     WORKER_STARTING, /* told its job */
     WORKER_READY,
-    WORKER_ENDING, /* told to end */
+    WORKER_ENDING, /* told to end; may not have started yet */
     WORKER_ENDED,  /* has said how its teardown went */
 };
 
@@ -47,6 +47,7 @@ struct worker_handle {
     uint32_t sent_n; /* of them, told to the process */
     uint32_t ahead;  /* of them, done, as far as is known: see tm_recovery_undone() */
     size_t looked;   /* bytes of results that waited when that was seen */
+    bool started;    /* its setup is done */
     bool told_run, told_columns;
     uint32_t told_file;
     int64_t began; /* when it could begin the oldest chunk that is not done, as far as is known */
@@ -116,6 +117,9 @@ void tm_pool_drop_left(struct worker_handle *w);
 /* The part of the oldest chunk is committed; with the whole chunk it leaves the hand. */
 void tm_pool_part_done(struct worker_handle *w);
 int tm_pool_send_end(struct worker_handle *w, err *e);
+
+/* What a worker that is starting or ending is at: "setup" or "teardown". */
+const char *tm_pool_stage(const struct worker_handle *w);
 
 /*
  * A worker died while it ended, `how` in words: every record is committed, so a signal (somebody's

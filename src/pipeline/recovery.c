@@ -77,11 +77,11 @@ static int died_ending(const struct recovery *r, const struct worker_handle *w, 
 {
     char text[256];
     if (w->slow)
-        return tm_watchdog_setup_text(r->pool->plan->spec, "teardown", e);
+        return tm_watchdog_setup_text(r->pool->plan->spec, tm_pool_stage(w), e);
     int result = tm_pool_died_ending(w, status, how, e);
     if (result != TIDEMILL_OK)
         return result;
-    snprintf(text, sizeof text, "worker %u %s in its teardown", w->number, how);
+    snprintf(text, sizeof text, "worker %u %s in its %s", w->number, how, tm_pool_stage(w));
     tm_merger_message(r->merger, TIDEMILL_LOG_WARNING, slice_of(text));
     return TIDEMILL_OK;
 }

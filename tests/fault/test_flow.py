@@ -234,16 +234,17 @@ class Turns(unittest.TestCase):
 
     AHEAD = 60
 
-    def text(self, meeting):
+    def text(self, meeting, returned="record"):
         return meeting.lua() + """
 local done = io.open("%s", "a")
-return function(r, ctx)
+local function record(r, ctx)
   if ctx.index == 3 then here() end
   done:write("x")
   done:flush()
   return r
 end
-""" % harness.path("done")
+return %s
+""" % (harness.path("done"), returned)
 
     def test_behind_a_slow_record(self):
         meeting = harness.Meeting("slow")
@@ -288,6 +289,30 @@ end
                 self.assertEqual(process.stdout.read(), b"".join(data))
                 self.assertEqual(process.wait(harness.DEADLINE), 0)
 
+    def test_death_just_before_the_end(self):
+        """Who takes the place of such a worker and has not yet started when all is done ends like the others."""
+        slow, late = harness.Meeting("before"), harness.Meeting("late")
+        self.addCleanup(slow.close)
+        self.addCleanup(late.close)
+        data = b"".join(b'{"n":%d}\n' % i for i in range(1, 21))
+        text = late.lua() + "local late = here\n" + self.text(slow, "{setup = late, record = record}")
+        for isolation in ("fork", "exec"):
+            harness.write("done", b"")
+            slow.open()
+            command = harness.script(text, harness.write("turns.jsonl", data), "-q", workers=2, chunk="1B", isolation=isolation)
+            with harness.started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                busy = slow.wait(process)
+                harness.until(lambda: len(harness.read("done")) >= 18, "what can be done")
+                (idle,) = set(harness.children(process.pid)) - {busy}
+                late.open()
+                harness.kill(idle)
+                late.wait(process)
+                slow.release()
+                harness.until(lambda: busy not in harness.children(process.pid), "the end of the other one")
+                late.release()
+                self.assertEqual(process.stdout.read(), data)
+                self.assertEqual(process.stderr.read(), b"")
+                self.assertEqual(process.wait(harness.DEADLINE), 0)
 
 class Memory(unittest.TestCase):
     """Parent and workers together, each page counted once (PSS), over input that goes on."""
