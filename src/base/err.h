@@ -23,12 +23,13 @@ static inline void err_clear(err *e)
 }
 
 /* Fill `e` (message cut at a character's start when too long; control bytes shown as '?'). */
-int tm_err_set(err *e, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int tm_err_set(err *e, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
 /* The same, with errno's number kept and ": " strerror(number) added. */
 int tm_err_errno(err *e, int status, int number, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+    __attribute__((format(printf, 4, 5), cold));
 /* Out of memory; `what` names what it was for, "" if there is nothing to tell. */
-int tm_err_memory(err *e, const char *what);
+int tm_err_memory(err *e, const char *what) __attribute__((cold));
 /* A place in a file, for an error already filled. line and column 0: unknown. */
 void tm_err_at(err *e, const char *file, uint64_t line, uint64_t column);
 /* Take a message as bytes (not a format), made printable as tm_err_set does. */

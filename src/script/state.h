@@ -117,10 +117,10 @@ static inline void script_calm(struct script *s)
 int tm_script_enter(struct script *s, int nargs, int nresults, const char *prefix, err *e);
 
 /* Raise "PLACE: message"; the place is that of the Lua function that runs. Format as lua_pushfstring. */
-_Noreturn void tm_lj_fail(lua_State *L, const char *format, ...);
-_Noreturn void tm_lj_memory(lua_State *L);
+_Noreturn void tm_lj_fail(lua_State *L, const char *format, ...) __attribute__((cold));
+_Noreturn void tm_lj_memory(lua_State *L) __attribute__((cold));
 /* Raise the message of an error of ours. */
-_Noreturn void tm_lj_raise(lua_State *L, const err *e);
+_Noreturn void tm_lj_raise(lua_State *L, const err *e) __attribute__((cold));
 /* Count `size` bytes that a value takes outside of Lua, within limits.memory. */
 void tm_lj_charge(lua_State *L, size_t size);
 /* A copy of the bytes in an arena, charged. */

@@ -17,6 +17,11 @@ struct owned {
     struct arena arena;
 };
 
+static inline bool is_alive(const struct view *v)
+{
+    return *v->now == v->born && v->node;
+}
+
 struct view *tm_lj_view_check(lua_State *L, int index)
 {
     struct view *v = lua_touserdata(L, index);
@@ -25,7 +30,7 @@ struct view *tm_lj_view_check(lua_State *L, int index)
     v = view_at(L, index);
     if (!v)
         tm_lj_fail(L, "a record or a nested value expected, got %s", luaL_typename(L, index));
-    if (*v->now != v->born || !v->node)
+    if (!is_alive(v))
         tm_lj_fail(L, "this record's function has returned; keep tidemill.copy(r) instead");
     return v;
 }
@@ -196,16 +201,18 @@ static void lj_push_name(lua_State *L, const struct node *n, uint32_t i, int nam
     }
 }
 
-/* How far pairs has come, and how many fields there were at its start. */
+/* How far pairs has come in the view that its iterator keeps, and how many fields there were at its start. */
 struct walk {
+    struct view *view;
     uint32_t next, end;
 };
 enum { WALK_VIEW = 1, WALK_STATE, WALK_NAMES }; /* upvalues of its iterator */
 
 static int lj_next(lua_State *L)
 {
-    struct view *v = tm_lj_view_check(L, lua_upvalueindex(WALK_VIEW));
     struct walk *walk = lua_touserdata(L, lua_upvalueindex(WALK_STATE));
+    struct view *v = is_alive(walk->view) ? walk->view
+                                          : tm_lj_view_check(L, lua_upvalueindex(WALK_VIEW));
     const struct node *n = v->node;
     for (uint32_t i = walk->next; i < walk->end && i < n->count; i++) {
         if (n->fields[i].value.kind == VALUE_NONE)
@@ -228,10 +235,10 @@ static int lj_next(lua_State *L)
 /* Fields that are added on the way are not visited, as there would be no end. */
 static int lj_pairs(lua_State *L)
 {
-    const struct view *v = tm_lj_view_check(L, 1);
+    struct view *v = tm_lj_view_check(L, 1);
     lua_settop(L, 1);
     struct walk *walk = lua_newuserdatauv(L, sizeof *walk, 0);
-    *walk = (struct walk){0, v->node->count};
+    *walk = (struct walk){v, 0, v->node->count};
     lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->ref.names);
     lua_pushcclosure(L, lj_next, 3);
     return 1;
