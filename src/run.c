@@ -43,7 +43,7 @@ static void dismiss_workers(struct tidemill_run *run)
     int ignored;
     for (uint32_t i = 0; i < run->plan->workers; i++) {
         struct worker_handle *w = &run->pool->workers[i];
-        if (w->hand_n || link_waiting(&w->link) || w->gone || run->stopping ||
+        if (w->hand_n || link_waiting(&w->link) || w->gone || w->told_stop ||
             run->pool == &run->own)
             tm_pool_stop(run->pool, w, &run->loop, &ignored);
         tm_pool_drop_left(w);
@@ -323,10 +323,10 @@ static bool workers_ended(const struct tidemill_run *run)
     return true;
 }
 
-/* Every record is committed. */
+/* Every record is committed. Workers that were told to stop do not see to their teardown. */
 static int all_committed(struct tidemill_run *run, err *e)
 {
-    if (run->stopping && !run->splitter.ended)
+    if (run->stopping)
         return tm_err_set(e, TIDEMILL_E_STOPPED, RECOVERY_STOPPED);
     int status = tm_output_end(&run->output, run->splitter.first_columns, e);
     tm_sink_finish(&run->out);

@@ -313,7 +313,8 @@ TIDEMILL_API int tidemill_run_wait(tidemill_run *run, tidemill_error *err);
 TIDEMILL_API int tidemill_run_fd(const tidemill_run *run);
 
 /**
- * Ask a run to end: nothing more is read, records in hand are finished.
+ * Ask a run to end: nothing more is read, records in hand are finished, and workers that had any see to
+ * no teardown. The run ends with TIDEMILL_E_STOPPED, unless all was committed before.
  * From any thread and from signal handlers; errno is kept.
  */
 TIDEMILL_API void tidemill_run_stop(tidemill_run *run);

@@ -30,14 +30,14 @@ static int take_answer(struct collector *c, struct worker_handle *w, const struc
 }
 
 /*
- * Frames up to the next RESULT. A frame that no worker sends makes it one that is gone. What it is
- * busy with comes after what processes before it have said.
+ * Frames up to the next RESULT, which nobody has who is told to end. A frame that no worker sends makes
+ * it one that is gone. What it is busy with comes after what processes before it have said.
  */
 static int take_answers(struct collector *c, struct worker_handle *w, err *e)
 {
     struct frame f;
     uint8_t type;
-    while ((type = tm_frame_type(&w->reader)) != FRAME_RESULT) {
+    while ((type = tm_frame_type(&w->reader)) != FRAME_RESULT || w->state == WORKER_ENDING) {
         if (type == FRAME_BUSY && frame_pending(&w->left))
             return TIDEMILL_OK;
         enum frame_next next = tm_frame_next(&w->reader, &f);

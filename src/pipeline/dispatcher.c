@@ -36,14 +36,19 @@ static void wait_until(struct dispatcher *d, int64_t when)
         d->recheck = when;
 }
 
+static bool is_idle(const struct dispatcher *d, struct worker_handle *w)
+{
+    return tm_recovery_undone(d->recovery, w) == 0;
+}
+
 /* Has some worker been at its chunk for long enough that another one pays? */
 static bool somebody_is_slow(struct dispatcher *d)
 {
     const struct pool *p = d->pool;
     int64_t now = clock_now(), oldest = INT64_MAX;
     for (uint32_t i = 0; i < p->plan->workers; i++) {
-        const struct worker_handle *w = &p->workers[i];
-        if (w->hand_n && w->state == WORKER_READY && w->began < oldest)
+        struct worker_handle *w = &p->workers[i];
+        if (w->state == WORKER_READY && !is_idle(d, w) && w->began < oldest)
             oldest = w->began;
     }
     if (oldest == INT64_MAX)
@@ -80,11 +85,6 @@ static bool has_room(const struct worker_handle *w)
     for (uint32_t i = 0; i < w->hand_n; i++)
         bytes += w->hand[i]->n;
     return w->hand_n < HAND_MAX || (w->hand_n < HAND_ROOM && bytes < WAITING_BYTES);
-}
-
-static bool is_idle(const struct dispatcher *d, struct worker_handle *w)
-{
-    return tm_recovery_undone(d->recovery, w) == 0;
 }
 
 /* Who could take a chunk now: an idle worker, a new one, or one that is at its last chunk. */

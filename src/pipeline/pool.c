@@ -118,7 +118,8 @@ int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
     if (status != TIDEMILL_OK)
         return status;
     w->state = WORKER_STARTING;
-    w->started = w->told_run = w->told_columns = w->gone = w->slow = w->garbage = false;
+    w->started = w->told_run = w->told_columns = w->told_stop = false;
+    w->gone = w->slow = w->garbage = false;
     w->told_file = w->sent_n = w->busy_end = 0;
     w->silent = w->stopped = 0;
     w->began = clock_now();
@@ -326,6 +327,7 @@ int tm_pool_send_end(struct worker_handle *w, err *e)
     if (!tm_frame_end(&b, tm_frame_begin(&b, FRAME_END), 0))
         b.failed = true;
     w->state = WORKER_ENDING;
+    w->slow = false; /* so it was with records, which are all done */
     return tm_link_put(&w->link, &b, (struct slice){0}, e);
 }
 

@@ -48,7 +48,7 @@ struct worker_handle {
     uint32_t ahead;  /* of them, done, as far as is known: see tm_recovery_undone() */
     size_t looked;   /* bytes of results that waited when that was seen */
     bool started;    /* its setup is done */
-    bool told_run, told_columns;
+    bool told_run, told_columns, told_stop;
     uint32_t told_file;
     int64_t began; /* when it could begin the oldest chunk that is not done, as far as is known */
     uint32_t busy, busy_end; /* records of the oldest chunk that a BUSY frame named; end 0: none */

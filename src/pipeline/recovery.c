@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "pipeline/protocol.h"
 #include "pipeline/watchdog.h"
+#include "pipeline/worker.h"
 
 /* Deaths in a row: without any progress, by a crash before anything was ready, of a record alone. */
 #define FUTILE_MAX       20
@@ -166,6 +167,13 @@ static int count_death(struct recovery *r, struct chunk *c, bool sent, const cha
     return TIDEMILL_OK;
 }
 
+/* Has it left because it was asked to? */
+static bool has_stopped(const struct recovery *r, int status)
+{
+    return r->stopping && status != -1 && WIFEXITED(status) &&
+           WEXITSTATUS(status) == WORKER_EXIT_STOPPED;
+}
+
 static void note_death(struct recovery *r)
 {
     r->merger->stats.deaths++;
@@ -250,9 +258,10 @@ void tm_recovery_stop(struct recovery *r)
 {
     r->stopping = true;
     for (uint32_t i = 0; i < r->pool->plan->workers; i++) {
-        const struct worker_handle *w = &r->pool->workers[i];
+        struct worker_handle *w = &r->pool->workers[i];
         bool begun = w->state == WORKER_STARTING || w->state == WORKER_READY;
-        if ((w->hand_n && begun) || w->state == WORKER_ENDING)
+        w->told_stop = (w->hand_n && begun) || w->state == WORKER_ENDING;
+        if (w->told_stop)
             tm_process_signal(&w->process, WATCHDOG_STOP_SIGNAL);
     }
 }
@@ -264,6 +273,7 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
     struct chunk *c = w->hand_n ? w->hand[0] : NULL;
     enum worker_state state = w->state;
     bool starting = state == WORKER_STARTING, slow = w->slow && w->busy_end;
+    bool ours = w->slow || w->garbage; /* who killed it were we */
     /* Which record was over its time is known: what comes before it is done again, then it fails. */
     if (slow && c && w->busy >= c->done) {
         c->doomed = w->busy + 1;
@@ -272,14 +282,15 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
     tm_pool_stop(r->pool, w, r->loop, &wait_status);
     tm_pool_drop_left(w);
     tm_process_describe(wait_status, how, sizeof how);
-    note_death(r);
+    if (!has_stopped(r, wait_status))
+        note_death(r);
     bool sent = may_be_sent(wait_status, garbage);
-    r->outside = r->outside || (sent && !c && state == WORKER_READY);
+    r->outside = r->outside || (sent && !ours && !c && state == WORKER_READY);
     /* Its chunk is not finished, and nothing that comes after it counts. */
     if (r->stopping && c)
         return tm_err_set(e, TIDEMILL_E_STOPPED, RECOVERY_STOPPED);
     if (r->stopping && state == WORKER_ENDING)
-        return tm_err_set(e, TIDEMILL_E_STOPPED, "stopped before teardown was done");
+        return tm_err_set(e, TIDEMILL_E_STOPPED, RECOVERY_STOPPED);
     if (state == WORKER_ENDING)
         return died_ending(r, w, wait_status, how, e);
     if (starting)
@@ -387,16 +398,23 @@ static int keep_results(struct worker_handle *w, const struct progress *p, err *
 }
 
 /*
- * What is not said goes to a new process, if there is one to be had; at its turn it is seen to. Where all
- * is said, there may be more to do before that.
+ * What is not said goes to a new process, if there is one to be had; else it is seen to at its turn. Where
+ * all is said, there may be more to do before that.
  */
 static int go_ahead(struct recovery *r, struct worker_handle *w, const struct progress *p, err *e)
 {
     w->sent_n = p->chunks;
     if (p->chunks < w->hand_n)
         next_part(r, w->hand[p->chunks]);
-    if (tm_pool_start(r->pool, w, NULL) != TIDEMILL_OK)
+    err why = {0};
+    int status = tm_pool_start(r->pool, w, &why);
+    if (status != TIDEMILL_OK && w->state == WORKER_NONE)
         return TIDEMILL_OK;
+    if (status != TIDEMILL_OK) {
+        if (e)
+            *e = why;
+        return status;
+    }
     w->sent_n = p->chunks;
     return tm_pool_send(r->pool, w, r->merger->output, e);
 }
@@ -521,7 +539,8 @@ static struct said look_ahead(const struct worker_handle *w)
 {
     struct frame_reader ahead = w->reader; /* looked at: nothing is taken */
     const struct chunk *last = w->sent_n ? w->hand[w->sent_n - 1] : NULL;
-    struct said said = {0};
+    /* Processes before it may have done all that it has in hand. */
+    struct said said = {.all = w->state == WORKER_READY && last && last->said == last->records};
     struct frame f;
     while (tm_frame_next(&ahead, &f) == FRAME_TAKEN) {
         struct cursor in = {f.payload.p, f.payload.n, false};

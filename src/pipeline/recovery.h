@@ -36,7 +36,7 @@ struct recovery {
 };
 
 /* How the end of a stopped run is told. */
-#define RECOVERY_STOPPED "stopped before the input was read to its end"
+#define RECOVERY_STOPPED "stopped before all was done"
 
 /* Why the parent itself ended a worker; NULL in tm_recovery_died: it died by itself. */
 #define RECOVERY_GARBAGE "sent what no worker sends"

@@ -228,6 +228,42 @@ static void after_the_end(tidemill_job *job)
     tidemill_run_free(run);
 }
 
+/* All is read, and one record is in hand: no teardown comes after it, so this is no whole run. */
+static void during_the_last_record(void)
+{
+    static const char input[] = "{\"n\":1}\n{\"n\":2}\n";
+    tidemill_stats stats = {0};
+    tidemill_job *job = opened(
+        JOB("input.format", "jsonl", "workers", "2", "chunk", "1B", "transform.inline",
+            "return function(r) if r.n == 2 then repeat until io.open('go') end return r end"));
+    tidemill_pool *pool = tidemill_pool_new(job, &error);
+    CHECK(pool);
+    for (int stop = 1; stop >= 0; stop--) {
+        tidemill_run *run = new_run(job, pool);
+        CHECK_OK(tidemill_run_input_push(run, "in", &error));
+        CHECK(tidemill_run_push(run, input, strlen(input), &error) == (ptrdiff_t)strlen(input));
+        CHECK_OK(tidemill_run_push_end(run, &error));
+        CHECK_OK(tidemill_run_output_callback(run, write_bytes, &output, &error));
+        do {
+            CHECK_STATUS(TIDEMILL_AGAIN, tidemill_run_step(run, 100, &error));
+            tidemill_run_stats(run, &stats);
+        } while (stats.read == 0);
+        for (int i = 0; i < 20; i++) /* the end of the input is seen */
+            CHECK_STATUS(TIDEMILL_AGAIN, tidemill_run_step(run, 1, &error));
+        if (stop)
+            tidemill_run_stop(run);
+        write_file("go", "", 0);
+        CHECK_STATUS(stop ? TIDEMILL_E_STOPPED : TIDEMILL_OK, tidemill_run_wait(run, &error));
+        tidemill_run_stats(run, &stats);
+        CHECK(stats.read == 2 && stats.written == 2 && stats.deaths == 0);
+        tidemill_run_free(run);
+        CHECK(unlink("go") == 0 && output.n == strlen(input));
+        bytes_free(&output);
+    }
+    CHECK_OK(tidemill_pool_free(pool, &error));
+    tidemill_job_free(job);
+}
+
 int main(void)
 {
     int before = open_descriptors();
@@ -239,6 +275,7 @@ int main(void)
     asleep(job);
     to_a_file(job);
     after_the_end(job);
+    during_the_last_record();
     from_thread(job);
     tidemill_job_free(job);
     CHECK(open_descriptors() == before && !has_children());

@@ -5,6 +5,7 @@ line by line, and memory that does not grow with the input.
 
 import contextlib
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -288,6 +289,34 @@ return %s
                 process.stdin.close()
                 self.assertEqual(process.stdout.read(), b"".join(data))
                 self.assertEqual(process.wait(harness.DEADLINE), 0)
+
+    def test_nothing_to_do_takes_no_time(self):
+        """Who has taken the place of such a worker, and waits for more than limits.record_time, is over no limit."""
+        text = harness.poison() + """
+local self = io.open("/proc/self/stat")
+local pid, done = self:read("n"), io.open("%s", "a")
+return function(r, ctx)
+  if ctx.worker == 1 then poison.sleep(0.15) end
+  done:write(ctx.worker, " ", pid, " ", ctx.index, "\\n")
+  done:flush()
+  return r
+end
+""" % harness.path("done")
+        data = b"".join(b'{"n":%d,"t":"%s"}\n' % (i, b"x" * 200) for i in range(1, 61))
+        for isolation in ("fork", "exec"):
+            harness.write("done", b"")
+            command = harness.script(text, harness.write("turns.jsonl", data), "--stats", harness.path("stats.json"), workers=2,
+                                     chunk="4KiB", isolation=isolation, limits__record_time="600ms")
+            with harness.started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                # The second one does all that the first, who sleeps, has not in hand.
+                harness.until(lambda: b" 60\n" in harness.read("done"), "the last record")
+                (last,) = [line.split() for line in harness.read("done").splitlines() if line.endswith(b" 60")]
+                self.assertEqual(last[0], b"2")
+                harness.kill(int(last[1]))
+                self.assertEqual(process.stdout.read(), data)
+                self.assertEqual(process.stderr.read(), b"")
+                self.assertEqual(process.wait(harness.DEADLINE), 0)
+            self.assertEqual(json.loads(harness.read("stats.json"))["deaths"], 1)
 
     def test_death_just_before_the_end(self):
         """Who takes the place of such a worker and has not yet started when all is done ends like the others."""

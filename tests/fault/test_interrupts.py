@@ -78,6 +78,27 @@ class Interrupts(unittest.TestCase):
                 self.assertEqual((process.returncode, output), (status, b""), messages)
                 self.assertIn(b"3 read, 3 kept", messages)
 
+    def test_last(self):
+        """All is read, and the last record ends before its results are wanted: its worker sees to no teardown."""
+        text = self.meeting.lua() + (
+            "return {record = function(r) r.x = ('x'):rep(r.n == 1 and %d or 1) if r.n == 2 then here() end return r end,"
+            " teardown = function() print('teardown') end}" % (1 << 20))
+        wanted = b'{"n":1,"x":"%s"}\n{"n":2,"x":"x"}\n' % (b"x" * (1 << 20))
+        for number, status in NUMBERS:
+            with self.started(text, workers=1, chunk="1B") as process:
+                process.stdin.write(lines(2))
+                process.stdin.close()
+                process.stdin = None
+                last = self.meeting.wait(process)
+                process.send_signal(number)
+                self.assertIn(b"the same signal once more", process.stderr.readline())
+                self.meeting.release()
+                harness.until(lambda: not harness.alive(last), "the end of the last one")
+                output, messages = process.communicate(timeout=harness.DEADLINE)
+                self.assertEqual((process.returncode, output), (status, wanted), messages)
+                self.assertNotIn(b"teardown", messages)
+                self.assertEqual(json.loads(harness.read("stats.json"))["deaths"], 0)
+
     def test_files(self):
         """An interrupted run leaves an older file as it was."""
         harness.write("old.jsonl", "old\n")
