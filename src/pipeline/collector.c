@@ -30,7 +30,7 @@ static int take_answer(struct collector *c, struct worker_handle *w, const struc
 }
 
 /*
- * Frames up to the next RESULT, which nobody has who is told to end. A frame that no worker sends makes
+ * Frames up to the next RESULT. A frame that no worker sends, as a RESULT of one that was told to end, makes
  * it one that is gone. What it is busy with comes after what processes before it have said.
  */
 static int take_answers(struct collector *c, struct worker_handle *w, err *e)

@@ -273,7 +273,7 @@ int tm_recovery_died(struct recovery *r, struct worker_handle *w, const char *ga
     struct chunk *c = w->hand_n ? w->hand[0] : NULL;
     enum worker_state state = w->state;
     bool starting = state == WORKER_STARTING, slow = w->slow && w->busy_end;
-    bool ours = w->slow || w->garbage; /* who killed it were we */
+    bool ours = w->slow || w->garbage; /* we killed it */
     /* Which record was over its time is known: what comes before it is done again, then it fails. */
     if (slow && c && w->busy >= c->done) {
         c->doomed = w->busy + 1;

@@ -328,7 +328,7 @@ end
         for isolation in ("fork", "exec"):
             harness.write("done", b"")
             slow.open()
-            command = harness.script(text, harness.write("turns.jsonl", data), "-q", workers=2, chunk="1B", isolation=isolation)
+            command = harness.script(text, harness.write("turns.jsonl", data), workers=2, chunk="1B", isolation=isolation)
             with harness.started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
                 busy = slow.wait(process)
                 harness.until(lambda: len(harness.read("done")) >= 18, "what can be done")
@@ -342,6 +342,7 @@ end
                 self.assertEqual(process.stdout.read(), data)
                 self.assertEqual(process.stderr.read(), b"")
                 self.assertEqual(process.wait(harness.DEADLINE), 0)
+
 
 class Memory(unittest.TestCase):
     """Parent and workers together, each page counted once (PSS), over input that goes on."""
