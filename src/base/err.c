@@ -122,6 +122,13 @@ int tm_err_memory(err *e, const char *what)
     return tm_err_set(e, TIDEMILL_E_MEMORY, "out of memory");
 }
 
+int tm_err_pass(err *e, const err *why)
+{
+    if (e)
+        *e = *why;
+    return why->status;
+}
+
 void tm_err_at(err *e, const char *file, uint64_t line, uint64_t column)
 {
     if (!e)

@@ -30,6 +30,8 @@ int tm_err_errno(err *e, int status, int number, const char *format, ...)
     __attribute__((format(printf, 4, 5), cold));
 /* Out of memory; `what` names what it was for, "" if there is nothing to tell. */
 int tm_err_memory(err *e, const char *what) __attribute__((cold));
+/* An error that is at hand as a whole: copied; its status. */
+int tm_err_pass(err *e, const err *why) __attribute__((cold));
 /* A place in a file, for an error already filled. line and column 0: unknown. */
 void tm_err_at(err *e, const char *file, uint64_t line, uint64_t column);
 /* Take a message as bytes (not a format), made printable as tm_err_set does. */

@@ -143,16 +143,13 @@ static bool anybody_alive(const struct pool *p)
 static int start_worker(struct dispatcher *d, struct worker_handle *w, err *e)
 {
     err why = {0};
-    int status = tm_pool_start(d->pool, w, &why);
-    if (status == TIDEMILL_OK)
-        return status;
+    if (tm_pool_start(d->pool, w, &why) == TIDEMILL_OK)
+        return TIDEMILL_OK;
     if (tm_pool_is_short(&why) && anybody_alive(d->pool)) {
         d->refused = clock_now() + FORK_AGAIN_NS;
         return TIDEMILL_OK;
     }
-    if (e)
-        *e = why;
-    return status;
+    return tm_err_pass(e, &why);
 }
 
 /* Give the chunk to this worker, or hold it for another one. */

@@ -276,11 +276,8 @@ int tm_merger_advance(struct merger *m, err *e)
 {
     while (m->first) {
         struct chunk *c = m->first;
-        if (c->kind == CHUNK_BROKEN) {
-            if (e)
-                *e = *c->failure;
-            return c->failure->status;
-        }
+        if (c->kind == CHUNK_BROKEN)
+            return tm_err_pass(e, c->failure);
         if (c->kind == CHUNK_FAILURE && !c->done) {
             c->done = 1;
             int status = tm_merger_fail(m, c, 0, c->failure, e);

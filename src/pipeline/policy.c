@@ -162,11 +162,8 @@ int tm_policy_apply(struct merger *m, const struct failed_record *f, err *e)
         warn(m, &at);
     if (status != TIDEMILL_OK)
         return status;
-    if (v->errors.policy == POLICY_FAIL) {
-        if (e)
-            *e = at;
-        return at.status;
-    }
+    if (v->errors.policy == POLICY_FAIL)
+        return tm_err_pass(e, &at);
     if (!many)
         return TIDEMILL_OK;
     if (e) {

@@ -215,10 +215,10 @@ static void pass_hand(struct worker_handle *from, struct worker_handle *to)
 static int revive(struct recovery *r, struct worker_handle *w, err *e)
 {
     err why = {0};
-    int status, ignored;
+    int ignored;
     if (clock_now() < r->again)
         return TIDEMILL_OK;
-    while ((status = tm_pool_start(r->pool, w, &why)) != TIDEMILL_OK) {
+    while (tm_pool_start(r->pool, w, &why) != TIDEMILL_OK) {
         bool is_short = tm_pool_is_short(&why);
         struct worker_handle *other = is_short ? find_place(r, w) : NULL;
         if (other && other->hand_n == 0 && worker_alive(other)) {
@@ -229,11 +229,8 @@ static int revive(struct recovery *r, struct worker_handle *w, err *e)
             r->again = clock_now() + AGAIN_NS;
             return TIDEMILL_OK;
         }
-        if (!other) {
-            if (e)
-                *e = why;
-            return status;
-        }
+        if (!other)
+            return tm_err_pass(e, &why);
         note_death(r);
         tm_pool_stop(r->pool, other, r->loop, &ignored);
     }
@@ -408,13 +405,8 @@ static int go_ahead(struct recovery *r, struct worker_handle *w, const struct pr
         next_part(r, w->hand[p->chunks]);
     err why = {0};
     int status = tm_pool_start(r->pool, w, &why);
-    if (status != TIDEMILL_OK && w->state == WORKER_NONE)
-        return TIDEMILL_OK;
-    if (status != TIDEMILL_OK) {
-        if (e)
-            *e = why;
-        return status;
-    }
+    if (status != TIDEMILL_OK)
+        return w->state == WORKER_NONE ? TIDEMILL_OK : tm_err_pass(e, &why);
     w->sent_n = p->chunks;
     return tm_pool_send(r->pool, w, r->merger->output, e);
 }

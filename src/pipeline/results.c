@@ -198,8 +198,8 @@ static int row_fixed(struct results *r, const struct node *record, err *e)
         r->out.n = before;
         return TIDEMILL_OK;
     }
-    if (status != TIDEMILL_OK && e)
-        *e = why;
+    if (status != TIDEMILL_OK)
+        tm_err_pass(e, &why);
     if (status == TIDEMILL_OK && r->own)
         return count_own(r, record, e);
     r->call_bytes += r->out.n - before;
@@ -285,11 +285,8 @@ static void put_log(struct results *r)
 
 int tm_results_commit(struct results *r, uint32_t kept, err *e)
 {
-    if (r->misfit) {
-        if (e)
-            *e = r->misfit_err;
-        return r->misfit_err.status;
-    }
+    if (r->misfit)
+        return tm_err_pass(e, &r->misfit_err);
     if (!r->fixed && r->call_rows == 0 && r->item != NO_ITEM)
         close_item(r);
     if (r->item == NO_ITEM)

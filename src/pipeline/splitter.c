@@ -532,8 +532,7 @@ static enum splitter_next next_file(struct splitter *s, struct chunk **out, err 
     if (status == TIDEMILL_E_INPUT && s->file)
         return fail(s, CHUNK_BROKEN, 0, 0, &why, out, e);
     if (status != TIDEMILL_OK) {
-        if (e)
-            *e = why;
+        tm_err_pass(e, &why);
         return SPLITTER_FAILED;
     }
     s->ended = !more;

@@ -242,11 +242,8 @@ static void begin_call(struct script *s)
 static int end_call(struct script *s, int status, err *e)
 {
     struct call *call = &s->call;
-    if (call->refused) {
-        status = call->err.status;
-        if (e)
-            *e = call->err;
-    }
+    if (call->refused)
+        status = tm_err_pass(e, &call->err);
     call->active = false;
     call->view = NULL;
     call->generation++;

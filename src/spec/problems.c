@@ -63,11 +63,7 @@ int tm_problems_status(const struct spec *s, err *e)
 {
     if (s->out_of_memory)
         return tm_err_memory(e, "the job's options");
-    if (s->problems_n == 0)
-        return TIDEMILL_OK;
-    if (e)
-        *e = s->problems[0];
-    return s->problems[0].status;
+    return s->problems_n ? tm_err_pass(e, &s->problems[0]) : TIDEMILL_OK;
 }
 
 struct spec_place tm_place(const struct job_text *t, size_t at)
