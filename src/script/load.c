@@ -31,12 +31,12 @@ static const char *read_source(lua_State *L, void *data, size_t *n)
     return *n ? s->parts[s->next++].p : NULL;
 }
 
-/* As luaL_loadfile does: no byte order mark, no `#!` line (its line end stays). */
-static struct slice skip_start(struct slice text)
+/* As luaL_loadfile does: no byte order mark, no `#!` line (its line end stays). In CODE # is the length. */
+static struct slice skip_start(struct slice text, enum script_form form)
 {
     if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
         text = (struct slice){text.p + 3, text.n - 3};
-    if (text.n && text.p[0] == '#') {
+    if (form == SCRIPT_FILE && text.n >= 2 && memcmp(text.p, "#!", 2) == 0) {
         const char *end = memchr(text.p, '\n', text.n);
         size_t n = end ? (size_t)(end - text.p) : text.n;
         text = (struct slice){text.p + n, text.n - n};
@@ -50,7 +50,7 @@ static bool lj_try(lua_State *L, const struct script_config *c, const char *befo
 {
     struct source source = {
         .lines = c->first_line ? c->first_line - 1 : 0,
-        .parts = {slice_of(before), skip_start(c->text), slice_of(after)},
+        .parts = {slice_of(before), skip_start(c->text, c->form), slice_of(after)},
     };
     struct slice text = source.parts[1];
     if (text.n && *text.p == *LUA_SIGNATURE) {

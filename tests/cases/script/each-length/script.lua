@@ -1,0 +1,2 @@
+#!/usr/bin/env tidemill
+return function(r) r.item = r.item:upper() return r end
