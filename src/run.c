@@ -134,23 +134,37 @@ static bool sink_file(const struct sink *sink, struct stat *out)
     return got == 0 && S_ISREG(out->st_mode);
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 /*
  * Writing a file that is read is a mistake, even though the old one would survive it. One that is
- * appended to would never end.
+ * appended to would never end. Nor is a job written over by what it makes.
  */
 static int not_input(const struct tidemill_run *run, const struct sink *sink, err *e)
 {
+    const struct spec *spec = run->plan->spec;
+    const struct {
+        const char *path, *what;
+    } own[] = {{spec->values.transform.script, "the script"}, {spec->file, "the job file"}};
     struct stat out, in;
     if (!sink_file(sink, &out))
         return TIDEMILL_OK;
+    const char *role = sink == &run->out ? "output" : "quarantine";
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (own[i].path && stat(own[i].path, &in) == 0 && is_same(&in, &out))
+            return tm_err_set(e, TIDEMILL_E_OUTPUT, "'%s' is %s and the %s at once", sink->name,
+                              own[i].what, role);
     for (size_t i = 0; i < run->source.n; i++) {
         const struct input *input = &run->source.inputs[i];
         int got = input->kind == INPUT_PATH ? stat(input->path, &in)
                   : input->kind == INPUT_FD ? fstat(input->fd, &in)
                                             : -1;
-        if (got == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+        if (got == 0 && is_same(&in, &out))
             return tm_err_set(e, TIDEMILL_E_OUTPUT, "'%s' is an input and the %s at once",
-                              sink->name, sink == &run->out ? "output" : "quarantine");
+                              sink->name, role);
     }
     return TIDEMILL_OK;
 }

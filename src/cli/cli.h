@@ -122,8 +122,12 @@ struct stats_file {
     const char *path;
 };
 
-/* Opened before the run, so that a path which cannot be written is known before the work. */
-int tm_stats_open(struct stats_file *s, const char *path);
+/*
+ * Opened before the run, so that a path which cannot be written is known before the work, or one that the
+ * run reads or writes.
+ */
+int tm_stats_open(struct stats_file *s, const char *path, tidemill_job *job, char **inputs,
+                  int inputs_n);
 /* Written and closed; EXIT_DONE or, after a message, EXIT_FAILED. */
 int tm_stats_write(struct stats_file *s, const tidemill_stats *stats, double seconds);
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -29,18 +30,64 @@ static bool is_precious(const char *path)
     return n > 0 && strcmp(start, COUNTS_START) != 0;
 }
 
-int tm_stats_open(struct stats_file *s, const char *path)
+static bool is_file(const struct stat *st, const char *path)
 {
+    struct stat other;
+    return path != NULL && stat(path, &other) == 0 && other.st_dev == st->st_dev &&
+           other.st_ino == st->st_ino;
+}
+
+/* What else the file of this path is to the run, if it is a file; NULL: nothing. */
+static const char *other_use(const char *path, tidemill_job *job, char **inputs, int inputs_n)
+{
+    static const struct {
+        const char *option, *use;
+    } options[] = {{"output.path", "the output"},
+                   {"errors.quarantine", "the quarantine"},
+                   {"input.path", "an input"},
+                   {"transform.script", "the script"}};
+    struct stat st, out;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (is_file(&st, tidemill_job_get(job, options[i].option)))
+            return options[i].use;
+    for (int i = 0; i < inputs_n; i++)
+        if (is_file(&st, inputs[i]))
+            return "an input";
+    const char *output = tidemill_job_get(job, "output.path");
+    bool standard = output != NULL && strcmp(output, "-") == 0;
+    if (standard && fstat(STDOUT_FILENO, &out) == 0 && out.st_dev == st.st_dev &&
+        out.st_ino == st.st_ino)
+        return "the output";
+    return NULL;
+}
+
+int tm_stats_open(struct stats_file *s, const char *path, tidemill_job *job, char **inputs,
+                  int inputs_n)
+{
+    struct stat st;
     *s = (struct stats_file){.path = path};
     if (path == NULL)
         return EXIT_DONE;
-    struct stat st;
-    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && is_precious(path)) {
+    bool is_new = stat(path, &st) != 0;
+    const char *use = other_use(path, job, inputs, inputs_n);
+    if (use == NULL && !is_new && S_ISREG(st.st_mode) && is_precious(path)) {
         tm_say("cannot write '%s': it holds something else than the counts of a run", path);
         return EXIT_FAILED;
     }
-    s->file = fopen(path, "we");
-    return s->file ? EXIT_DONE : refused(s, errno);
+    if (use == NULL && (s->file = fopen(path, "we")) == NULL)
+        return refused(s, errno);
+    /* Now that it is there, another name for it is seen to be one. */
+    if (use == NULL && is_new && (use = other_use(path, job, inputs, inputs_n)) != NULL) {
+        fclose(s->file);
+        s->file = NULL;
+        unlink(path);
+    }
+    if (use == NULL)
+        return EXIT_DONE;
+    tm_say("cannot write the counts to '%s': it is %s", path, use);
+    return EXIT_FAILED;
 }
 
 int tm_stats_write(struct stats_file *s, const tidemill_stats *stats, double seconds)

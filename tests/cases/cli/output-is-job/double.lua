@@ -1,0 +1,1 @@
+return function(r) r.a = r.a * 2 return r end
