@@ -40,7 +40,9 @@ static void show_message(void *context, int level, const char *text, size_t leng
     if (progress->midline)
         fputc('\n', stderr);
     progress->midline = false;
-    tm_say("%s%.*s", level == TIDEMILL_LOG_WARNING ? "warning: " : "", (int)length, text);
+    fputs(level == TIDEMILL_LOG_WARNING ? "tidemill: warning: " : "tidemill: ", stderr);
+    fwrite(text, 1, length, stderr);
+    fputc('\n', stderr);
 }
 
 static int add_inputs(tidemill_run *run, char **inputs, int n, tidemill_error *error)
@@ -143,7 +145,7 @@ int tm_job_execute(tidemill_job *job, const struct options *o, char **inputs, in
     if (tidemill_job_log_fd(job, STDERR_FILENO, &error) != TIDEMILL_OK ||
         tidemill_job_open(job, &error) != TIDEMILL_OK)
         return tm_say_problems(job, &error);
-    result = tm_stats_open(&counts, o->stats);
+    result = tm_stats_open(&counts, o->stats, job, inputs, inputs_n);
     if (result != EXIT_DONE)
         return result;
     run = tidemill_run_new(job, NULL, &error);
