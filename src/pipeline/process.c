@@ -52,9 +52,9 @@ static void close_fd(int *fd)
 
 bool tm_process_watch_parent(void)
 {
-    struct pollfd life = {WORKER_FD_LIFE, 0, 0};
-    if (fcntl(WORKER_FD_LIFE, F_SETOWN, getpid()) < 0 ||
-        fcntl(WORKER_FD_LIFE, F_SETSIG, SIGKILL) < 0 || fcntl(WORKER_FD_LIFE, F_SETFL, O_ASYNC) < 0)
+    struct pollfd life = {tm_worker_ends.life, 0, 0};
+    if (fcntl(life.fd, F_SETOWN, getpid()) < 0 || fcntl(life.fd, F_SETSIG, SIGKILL) < 0 ||
+        fcntl(life.fd, F_SETFL, O_ASYNC) < 0)
         return false;
     /* It may have closed before anybody listened. */
     return poll(&life, 1, 0) == 0;
@@ -132,8 +132,25 @@ static bool prepare_child(const struct pipes *pipes, int log_fd)
     return sigprocmask(SIG_SETMASK, &empty, NULL) == 0;
 }
 
+/*
+ * Functions of the host know its descriptors by their numbers: those are closed, and not ours now. Where
+ * there are no others, ours stay.
+ */
+static void move_ends(int above)
+{
+    int *ends[] = {&tm_worker_ends.in, &tm_worker_ends.out, &tm_worker_ends.life};
+    for (int i = 0; i < 3; i++) {
+        int moved = fcntl(*ends[i], F_DUPFD_CLOEXEC, above + 1);
+        if (moved < 0)
+            return;
+        close(*ends[i]);
+        *ends[i] = moved;
+    }
+}
+
 /* What the child is told. */
 struct start {
+    int highest; /* descriptor of the host, as far as that matters; else -1 */
     const struct pipes *pipes;
     const struct process_config *config;
     const char *program; /* to execute; NULL: none */
@@ -152,6 +169,10 @@ static int __attribute__((noreturn)) child(void *data)
     }
     for (int fd = WORKER_FD_IN; fd <= WORKER_FD_LIFE; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
+    if (start->highest > WORKER_FD_LIFE)
+        move_ends(start->highest);
+    else if (start->highest >= WORKER_FD_IN)
+        move_ends(WORKER_FD_LIFE);
     if (!tm_process_watch_parent())
         _exit(125);
     /* What the host had buffered is the host's to write. */
@@ -180,6 +201,21 @@ static bool single_threaded(void)
         n += entry->d_name[0] != '.';
     closedir(tasks);
     return n == 1;
+}
+
+/* The highest descriptor that is open; -1 where nobody knows. */
+static int highest_descriptor(void)
+{
+    DIR *open_now = opendir("/proc/self/fd");
+    struct dirent *entry;
+    int highest = -1;
+    while (open_now && (entry = readdir(open_now))) {
+        int fd = entry->d_name[0] == '.' ? -1 : atoi(entry->d_name);
+        highest = fd > highest && fd != dirfd(open_now) ? fd : highest;
+    }
+    if (open_now)
+        closedir(open_now);
+    return highest;
 }
 
 /* A name beside (or near) the program that runs now. */
@@ -301,12 +337,13 @@ int tm_process_start(struct process *p, const struct process_config *config, err
                           "fork one safely: it has several threads");
     if (exec && find_program(config, program, sizeof program, e) != TIDEMILL_OK)
         return TIDEMILL_E_WORKER;
+    int highest = config->functions_n ? highest_descriptor() : -1;
     if (open_pipes(&pipes, config, e) != TIDEMILL_OK)
         return TIDEMILL_E_WORKER;
     /* No handler of the host's may run in the child. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    struct start start = {&pipes, config, exec ? program : NULL};
+    struct start start = {highest, &pipes, config, exec ? program : NULL};
     pid_t pid = exec ? start_program(&start) : fork_worker(&start);
     int number = errno;
     /* Before a handler of the host's may reap it, and its number is another's: as far as it is not gone

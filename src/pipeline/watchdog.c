@@ -44,7 +44,7 @@ static void tell_parent(void)
         frame[FRAME_HEADER + 8 + i] = dog.first >> 8 * i & 0xff;
         frame[FRAME_HEADER + 12 + i] = dog.end >> 8 * i & 0xff;
     }
-    (void)!write(WORKER_FD_OUT, frame, sizeof frame);
+    (void)!write(tm_worker_ends.out, frame, sizeof frame);
 }
 
 /* The same call as at the last tick: is it over its time? */

@@ -31,8 +31,16 @@ struct worker_file {
     struct intake input;
 };
 
-/* Records that wait for the batch function. */
+/* A malformed record of a batch, which waits for the others to be done. */
+struct bad_member {
+    uint32_t number;
+    err why;
+    struct bad_member *next;
+};
+
+/* Records that wait for the batch function, and those that it is not given; both in the arena of the call. */
 struct worker_batch {
+    struct bad_member *bad, **bad_end;
     uint32_t n;
     struct node **records;
     uint32_t *members;
@@ -55,6 +63,7 @@ struct worker {
     struct writer *writer;
     struct results results;
     bool in_chunk;
+    bool has_called; /* the script, for a record */
     struct worker_file file;
     struct arena arena; /* of the call in hand */
     struct worker_batch batch;
@@ -71,11 +80,13 @@ struct worker {
     int64_t commit;  /* and after how many ns they are again */
 };
 
+struct worker_ends tm_worker_ends = {WORKER_FD_IN, WORKER_FD_OUT, WORKER_FD_LIFE};
+
 /* ---- Answers ---- */
 
 static void send_bytes(struct slice s)
 {
-    if (!tm_write_all(WORKER_FD_OUT, s))
+    if (!tm_write_all(tm_worker_ends.out, s))
         _exit(WORKER_EXIT_LOST);
 }
 
@@ -172,30 +183,69 @@ static void on_log(void *data, int level, struct slice text)
 
 /* ---- Records ---- */
 
-static void finish_call(struct worker *w, enum script_outcome outcome, uint32_t kept, err *why)
+/* What the call gave is committed; false: it failed, and `why` says why. */
+static bool settle_call(struct worker *w, enum script_outcome outcome, uint32_t kept, err *why)
 {
     if (tm_watchdog_leave()) {
         outcome = SCRIPT_FAILED;
         tm_watchdog_text(&w->spec, why);
     }
-    if (outcome == SCRIPT_FAILED || tm_results_commit(&w->results, kept, why) != TIDEMILL_OK) {
-        if (why->status == TIDEMILL_E_MEMORY && !tm_script_at_limit(w->script))
-            leave_for_memory();
-        tm_results_fail(&w->results, why);
-    }
+    /*
+     * What earlier records have left behind may be the reason, as Lua does not always collect it first, and
+     * the script may have made do without: only what a fresh process says does not depend on them.
+     */
+    if (tm_script_was_denied(w->script) && w->has_called)
+        leave_for_memory();
+    w->has_called = true;
+    if (outcome != SCRIPT_FAILED && tm_results_commit(&w->results, kept, why) == TIDEMILL_OK)
+        return true;
+    if (why->status == TIDEMILL_E_MEMORY && !tm_script_at_limit(w->script))
+        leave_for_memory();
+    return false;
+}
+
+static void forget_call(struct worker *w)
+{
     tm_arena_reset(&w->arena);
     flush_if_due(w);
 }
 
-static void call_batch(struct worker *w)
+static void finish_call(struct worker *w, enum script_outcome outcome, uint32_t kept, err *why)
+{
+    if (!settle_call(w, outcome, kept, why))
+        tm_results_fail(&w->results, why);
+    forget_call(w);
+}
+
+static void fail_one(struct worker *w, const uint32_t *number, const err *why)
+{
+    tm_results_call(&w->results, number, 1);
+    tm_results_fail(&w->results, why);
+}
+
+/* The call in hand, of all members, has failed: they and the malformed ones are told in their order. */
+static void fail_batch(struct worker *w, const err *why)
+{
+    struct worker_batch *b = &w->batch;
+    uint32_t i = 0;
+    /* First of all comes what the batch printed. */
+    w->results.members_n = 0;
+    tm_results_fail(&w->results, why);
+    for (const struct bad_member *bad = b->bad; bad; bad = bad->next) {
+        while (i < b->n && b->members[i] < bad->number)
+            fail_one(w, &b->members[i++], why);
+        fail_one(w, &bad->number, &bad->why);
+    }
+    while (i < b->n)
+        fail_one(w, &b->members[i++], why);
+}
+
+/* Call the batch function with what there is; false: that failed, and all is told. */
+static bool call_members(struct worker *w)
 {
     struct worker_batch *b = &w->batch;
     err why = {0};
     uint32_t kept = 0;
-    if (b->n == 0) {
-        flush_if_due(w);
-        return;
-    }
     tm_results_call(&w->results, b->members, b->n);
     /* Malformed members included: who takes over must not begin inside a batch. */
     uint32_t size = (uint32_t)w->spec.values.transform.batch;
@@ -206,8 +256,21 @@ static void call_batch(struct worker *w)
                                                   b->outcomes, &b->current, &why);
     for (uint32_t i = 0; i < b->n; i++)
         kept += b->outcomes[i] == SCRIPT_KEPT;
+    if (settle_call(w, outcome, kept, &why))
+        return true;
+    fail_batch(w, &why);
+    return false;
+}
+
+static void call_batch(struct worker *w)
+{
+    struct worker_batch *b = &w->batch;
+    bool told = b->n && !call_members(w);
+    for (const struct bad_member *bad = told ? NULL : b->bad; bad; bad = bad->next)
+        fail_one(w, &bad->number, &bad->why);
     b->n = 0;
-    finish_call(w, outcome, kept, &why);
+    b->bad = NULL;
+    forget_call(w);
 }
 
 static void add_to_batch(struct worker *w, struct node *record)
@@ -219,18 +282,34 @@ static void add_to_batch(struct worker *w, struct node *record)
     b->members[b->n++] = w->number;
 }
 
-/*
- * A malformed record inside a batch fails alone. Under errors.policy fail nothing comes after it,
- * so the records before it are a batch of their own.
- */
-static void bad_record(struct worker *w, err *why)
+static void add_bad(struct worker *w, const err *why)
 {
-    if (w->spec.values.transform.batch && w->spec.values.errors.policy == POLICY_FAIL)
+    struct worker_batch *b = &w->batch;
+    struct bad_member *bad = arena_alloc(&w->arena, sizeof *bad);
+    if (!bad)
+        leave_for_memory();
+    *bad = (struct bad_member){w->number, *why, NULL};
+    *(b->bad ? b->bad_end : &b->bad) = bad;
+    b->bad_end = &bad->next;
+}
+
+/*
+ * A malformed record inside a batch fails alone, and is told after the others, so that none of them is
+ * lost. Where a failure ends the job nothing comes after it: the records before it are a batch of their
+ * own. What is committed ends with a batch: after a death the next one begins there.
+ */
+static void bad_record(struct worker *w, const err *why)
+{
+    const struct spec_values *v = &w->spec.values;
+    bool last = v->errors.policy == POLICY_FAIL || v->errors.max == 0;
+    if (v->transform.batch && !last) {
+        add_bad(w, why);
+        return;
+    }
+    if (v->transform.batch)
         call_batch(w);
-    tm_results_call(&w->results, &w->number, 1);
-    tm_results_fail(&w->results, why);
-    /* What is committed ends with a batch: after a death the next one begins there. */
-    if (!w->spec.values.transform.batch)
+    fail_one(w, &w->number, why);
+    if (!v->transform.batch)
         flush_if_due(w);
 }
 
@@ -253,7 +332,7 @@ static void advance(struct worker *w, uint64_t lines, bool counts)
         if (batch && w->number % batch == 0)
             call_batch(w);
     }
-    if (tm_watchdog_stop_asked() && !w->batch.n)
+    if (tm_watchdog_stop_asked() && !w->batch.n && !w->batch.bad)
         stop_here(w);
 }
 
@@ -614,7 +693,7 @@ int tm_worker_main(const struct script_function *functions, size_t functions_n)
             give_up_text("the worker got a broken frame");
         case FRAME_WAIT:
             /* End of file here is a parent that ended without a word: nobody wants an answer. */
-            switch (tm_frame_fill(&w.in, WORKER_FD_IN)) {
+            switch (tm_frame_fill(&w.in, tm_worker_ends.in)) {
             case FILL_BYTES:
             case FILL_BLOCK:
                 break;

@@ -6,12 +6,18 @@
 
 #include "script/script.h"
 
-/* Descriptors of a worker, the same whether it was forked or executed. */
+/* Descriptors of a worker as it begins, the same whether it was forked or executed. */
 enum {
     WORKER_FD_IN = 3,   /* frames from the parent */
     WORKER_FD_OUT = 4,  /* frames to the parent */
     WORKER_FD_LIFE = 5, /* its other end closes when the parent is gone */
 };
+
+/* Where they are now: a forked worker has them where its host had none, as functions of the host may use theirs. */
+struct worker_ends {
+    int in, out, life;
+};
+extern struct worker_ends tm_worker_ends;
 
 /* Exit statuses of ours, beside 0. */
 enum {

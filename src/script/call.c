@@ -230,7 +230,8 @@ void tm_script_interrupt(struct script *s)
 static void begin_call(struct script *s)
 {
     struct call *call = &s->call;
-    s->at_limit = false;
+    s->at_limit = s->out_of_memory = false;
+    tm_memory_forgive(&s->memory);
     call->active = true;
     call->refused = false;
     call->random.ready = false;

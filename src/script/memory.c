@@ -84,6 +84,23 @@ static void *move(struct memory *m, void *p, size_t old, size_t size)
     return q;
 }
 
+/*
+ * The first that was given since something was denied. Lua collects its garbage then, and asks for the same
+ * at once: what it gets after all was not denied.
+ */
+static void __attribute__((cold)) grant(struct memory *m, size_t size)
+{
+    if (size == m->denied)
+        tm_memory_forgive(m);
+    m->denied = 0;
+}
+
+void tm_memory_forgive(struct memory *m)
+{
+    m->refused = m->starved = false;
+    m->denied = 0;
+}
+
 void *tm_memory_allocate(void *data, void *p, size_t old, size_t size)
 {
     struct memory *m = data;
@@ -98,11 +115,19 @@ void *tm_memory_allocate(void *data, void *p, size_t old, size_t size)
     }
     if (size > old && m->cap && m->used + (size - old) > m->cap) {
         m->refused = true;
+        m->denied = size;
         return NULL;
     }
     void *q = !p ? is_small(size) ? take_small(m, size) : malloc(size) : move(m, p, old, size);
-    if (!q)
-        return size <= old ? p : NULL; /* Lua takes it for granted that shrinking works */
+    if (!q && size <= old)
+        return p; /* Lua takes it for granted that shrinking works */
+    if (!q) {
+        m->starved = true;
+        m->denied = size;
+        return NULL;
+    }
+    if (m->denied && size > old)
+        grant(m, size);
     m->used = m->used - old + size;
     return q;
 }

@@ -18,7 +18,9 @@
 struct memory {
     size_t used;                /* bytes that Lua has */
     size_t cap;                 /* 0: none */
-    bool refused;               /* the cap said no since it was last looked at */
+    bool refused;               /* the cap has said no since that was forgiven, */
+    bool starved;               /* or malloc has, to what the cap allows; */
+    size_t denied;              /* and nothing was given since, the last time to so many bytes */
     void *free[MEMORY_CLASSES]; /* each block begins with a pointer to the next */
     char *slab, *slab_end;      /* what is left of the newest slab */
     void *slabs;                /* each begins with a pointer to the one before */
@@ -26,6 +28,9 @@ struct memory {
 
 /* A lua_Alloc; `data` is the struct memory, zeroed but for its cap. */
 void *tm_memory_allocate(void *data, void *p, size_t old, size_t size);
+
+/* What was denied is forgotten. */
+void tm_memory_forgive(struct memory *m);
 
 /* Give back the slabs, after the state is closed. */
 void tm_memory_release(struct memory *m);

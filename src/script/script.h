@@ -101,6 +101,9 @@ void tm_script_run(struct script *s, const struct script_source *source);
 /* Was the E_MEMORY of the call in `done`, or of the last batch, the script's own, as it had all that limits.memory allows it? */
 bool tm_script_at_limit(const struct script *s);
 
+/* Was Lua denied memory in that call, by its limit or by the system, whatever the script made of it? */
+bool tm_script_was_denied(const struct script *s);
+
 /*
  * Call `batch` for n records (ctx speaks of the first). outcomes[i] is KEPT or DROPPED for record i;
  * the host's emit is told which record an output belongs to by *current, set before each emit

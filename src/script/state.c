@@ -34,7 +34,6 @@ static int memory_error(struct script *s, const char *prefix, err *e)
 {
     char size[32];
     bool refused = s->memory.refused;
-    s->memory.refused = false;
     s->at_limit = refused;
     if (!refused)
         return tm_err_set(e, TIDEMILL_E_MEMORY, "%s" MEMORY_TEXT, prefix);
@@ -88,6 +87,7 @@ _Noreturn void tm_lj_fail(lua_State *L, const char *format, ...)
 
 _Noreturn void tm_lj_memory(lua_State *L)
 {
+    script_of(L)->out_of_memory = true;
     lua_pushliteral(L, MEMORY_TEXT);
     lj_throw(L);
 }
@@ -189,7 +189,9 @@ static int take_error(struct script *s, int status, const char *prefix, err *e)
     char message[sizeof e->message];
     if (lua_type(s->L, -1) == LUA_TSTRING)
         text = lua_slice(s->L, -1);
-    if (status == LUA_ERRMEM || slice_is(text, MEMORY_TEXT))
+    /* To Lua all errors of this text are of memory. The script may have caught one, and raised it anew. */
+    bool denied = s->out_of_memory || s->memory.refused || s->memory.starved;
+    if (denied && (status == LUA_ERRMEM || slice_is(text, MEMORY_TEXT)))
         return memory_error(s, prefix, e);
     tm_printable(message, sizeof message, text);
     return tm_err_set(e, TIDEMILL_E_SCRIPT, "%s%s", prefix, message);
@@ -200,6 +202,8 @@ int tm_script_enter(struct script *s, int nargs, int nresults, const char *prefi
     lua_State *L = s->L;
     int function = lua_gettop(L) - nargs;
     s->call.spent = 0;
+    s->out_of_memory = false;
+    tm_memory_forgive(&s->memory);
     int status = lua_pcall(L, nargs, nresults, 1);
     script_calm(s);
     if (status == LUA_OK)
@@ -374,6 +378,11 @@ int tm_script_check(const struct script_config *c, const struct script_host *hos
 bool tm_script_at_limit(const struct script *s)
 {
     return s->at_limit;
+}
+
+bool tm_script_was_denied(const struct script *s)
+{
+    return s->memory.refused || s->memory.starved;
 }
 
 int tm_script_teardown(struct script *s, err *e)

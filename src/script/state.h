@@ -87,6 +87,7 @@ struct script {
     char place[128];    /* "double.lua:1: ", where the function was defined; "" when unknown */
     bool warnings;      /* warn("@on") */
     bool at_limit;      /* the last E_MEMORY was the limit's */
+    bool out_of_memory; /* we have said so in this call */
     volatile sig_atomic_t interrupted; /* a hook that raises is set */
     struct buf warning;                /* pieces of a warning that has not ended */
     struct key keys[KEYS];

@@ -321,9 +321,51 @@ static void teardown(void)
     tidemill_job_free(job);
 }
 
+/* ---- Functions of the host ---- */
+
+static FILE *notes;
+static int host_file = -1;
+
+/* How many bytes of the host's file can be read, and whether its notes can be written: neither, in a worker. */
+static int host_use(lua_State *L)
+{
+    char byte;
+    errno = 0;
+    lua_pushinteger(L, read(host_file, &byte, 1) < 0 ? errno : 0);
+    errno = 0;
+    lua_pushinteger(L, fputc('x', notes) == EOF || fflush(notes) ? errno : 0);
+    clearerr(notes);
+    return 2;
+}
+
+/* The host opened files before all else: their numbers are not those of the worker's pipes. */
+static void own_descriptors(void)
+{
+    struct bytes out = {0};
+    host_file = open("/dev/zero", O_RDONLY);
+    notes = fopen("notes", "w");
+    CHECK(host_file == 3 && notes && fileno(notes) == 4);
+    tidemill_job *job = JOB(
+        "workers", "2", "limits.record_time", "10s", "transform.inline",
+        "return function(r) r.read, r.wrote = tidemill.host.use() return r end");
+    CHECK_OK(tidemill_job_register(job, "use", host_use, &error));
+    CHECK_OK(tidemill_job_open(job, &error));
+    CHECK_OK(run_once(job, NULL, "in.jsonl", "{}\n{}\n{}\n", &out));
+    char line[64];
+    snprintf(line, sizeof line, "{\"wrote\":%d,\"read\":%d}\n", EBADF, EBADF);
+    CHECK(out.n == 3 * strlen(line) && strncmp(out.p, line, strlen(line)) == 0);
+    bytes_free(&out);
+    tidemill_job_free(job);
+    CHECK(close(host_file) == 0 && fclose(notes) == 0);
+}
+
 int main(void)
 {
+    /* What the test was started with is not to be in the way of own_descriptors(). */
+    for (int fd = 3; fd < 10; fd++)
+        close(fd);
     int before = open_descriptors();
+    own_descriptors();
     warm();
     interleaved();
     after_failures();

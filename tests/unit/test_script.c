@@ -169,7 +169,9 @@ static void test_outcomes(void **state)
         {"return function(r) return nil, 'why' end", SCRIPT_FAILED, TIDEMILL_E_SCRIPT, "why"},
         {"return function(r) r.x = 0/0 return r end", SCRIPT_FAILED, TIDEMILL_E_WRITE,
          "field 'x' is NaN, which JSON cannot say"},
-        {"return function(r) error('not enough memory', 0) end", SCRIPT_FAILED, TIDEMILL_E_MEMORY,
+        {"return function(r) error('not enough memory', 0) end", SCRIPT_FAILED, TIDEMILL_E_SCRIPT,
+         "not enough memory"},
+        {"return function(r) return nil, 'not enough memory' end", SCRIPT_FAILED, TIDEMILL_E_SCRIPT,
          "not enough memory"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
