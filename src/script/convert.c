@@ -456,24 +456,30 @@ static void lj_set_plain(lua_State *L, const struct node *n, uint32_t i)
     lua_rawset(L, -3);
 }
 
-/* Tables that are being filled are on the stack, each with the place in it that comes next. */
+/*
+ * Tables that are being filled are on the stack, each with its node and the place in it that comes next.
+ * To push a value may run finalizers, which change nodes: shorten them, or put them elsewhere.
+ */
 static void lj_push_plain_node(lua_State *L, struct node *n)
 {
-    uint32_t i = 0;
-    const struct node *root = n;
+    uint32_t i = 0, depth = 0;
     lj_begin_table(L, n);
-    while (n != root || i < n->count) {
+    while (depth || i < n->count) {
         struct value v;
-        if (i == n->count) {
-            n = n->parent;
+        if (i >= n->count) {
+            depth--;
+            n = lua_touserdata(L, -3);
             i = (uint32_t)lua_tointeger(L, -2);
-            lua_remove(L, -2);
+            lua_replace(L, -3);
+            lua_pop(L, 1);
             lj_set_plain(L, n, i++);
         } else if (n->fields[i].value.kind == VALUE_NONE) {
             i++;
         } else if (lj_push_plain_field(L, n, i, &v)) {
             lj_set_plain(L, n, i++);
         } else {
+            depth++;
+            lua_pushlightuserdata(L, n);
             lua_pushinteger(L, i);
             n = v.node;
             i = 0;

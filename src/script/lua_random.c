@@ -99,11 +99,10 @@ static int lj_randomseed(lua_State *L)
         seed_for_record(s);
         return 0;
     }
-    lua_Integer a = 0, b = luaL_optinteger(L, 2, 0);
+    int whole;
+    lua_Integer b = luaL_optinteger(L, 2, 0), a = lua_tointegerx(L, 1, &whole);
     lua_Number d = luaL_checknumber(L, 1);
-    if (lua_isinteger(L, 1))
-        a = lua_tointeger(L, 1);
-    else
+    if (!whole)
         memcpy(&a, &d, sizeof a);
     random_seed(&s->call.random, (uint64_t)a, (uint64_t)b);
     lua_pushinteger(L, a);
