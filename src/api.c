@@ -69,8 +69,8 @@ int tidemill_job_parse(tidemill_job *job, const char *text, size_t length, const
     int status = must_be_closed(job, e);
     if (status == TIDEMILL_OK && (!name || (!text && length)))
         return misuse(e, "a job file needs a text and a name");
-    return status == TIDEMILL_OK ? tm_spec_parse(&job->spec, (struct slice){text, length}, name, e)
-                                 : status;
+    struct slice all = {text ? text : "", length};
+    return status == TIDEMILL_OK ? tm_spec_parse(&job->spec, all, name, e) : status;
 }
 
 int tidemill_job_set(tidemill_job *job, const char *key, const char *value, tidemill_error *e)
@@ -94,7 +94,7 @@ size_t tidemill_job_problems(const tidemill_job *job)
 int tidemill_job_problem(const tidemill_job *job, size_t i, tidemill_error *e)
 {
     if (!job || i >= job->spec.problems_n)
-        return TIDEMILL_E_ARGUMENT;
+        return misuse(e, "there is no such problem");
     if (e)
         *e = job->spec.problems[i];
     return TIDEMILL_OK;
@@ -312,7 +312,7 @@ static int output_opened(tidemill_run *run, int status)
 
 int tidemill_run_output_path(tidemill_run *run, const char *path, tidemill_error *e)
 {
-    int status = must_take_output(run, path, e);
+    int status = must_take_output(run, path && *path, e);
     return status == TIDEMILL_OK ? output_opened(run, tm_sink_open_path(&run->out, path, e))
                                  : status;
 }

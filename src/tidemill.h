@@ -222,7 +222,10 @@ TIDEMILL_API int tidemill_pool_free(tidemill_pool *pool, tidemill_error *err);
 TIDEMILL_API tidemill_run *tidemill_run_new(tidemill_job *job, tidemill_pool *pool,
                                             tidemill_error *err);
 
-/** Free a run; an unfinished one is abandoned: its output file stays untouched. NULL is fine. */
+/**
+ * Free a run, not from its callbacks; an unfinished one is abandoned: its output file stays untouched. NULL
+ * is fine. A process that the host has forked must leave its copies of runs and pools alone.
+ */
 TIDEMILL_API void tidemill_run_free(tidemill_run *run);
 
 /*
@@ -280,8 +283,9 @@ TIDEMILL_API void tidemill_run_on_message(tidemill_run *run, tidemill_message_fn
 typedef struct tidemill_stats {
     uint64_t read, kept, dropped, failed; /**< records; read = kept + dropped + failed */
     uint64_t written;                     /**< outputs written */
-    uint64_t bytes_in, bytes_out;         /**< taken from the input, given to the output */
-    uint64_t bytes_total; /**< size of the inputs, 0 when unknown; for a progress display */
+    uint64_t bytes_in, bytes_out; /**< taken from the input, given to the output; not compressed */
+    uint64_t bytes_total; /**< size of the inputs, 0 when unknown, an estimate where they are
+                               compressed; for a progress display */
     uint32_t workers;     /**< processes started at most at the same time */
     uint32_t deaths;      /**< workers that died */
 } tidemill_stats;
@@ -291,7 +295,8 @@ TIDEMILL_API void tidemill_run_stats(const tidemill_run *run, tidemill_stats *st
 /**
  * Go on with a run.
  *
- * @param timeout  Milliseconds to wait for something to do; 0 returns at once, -1 waits.
+ * @param timeout  Milliseconds to wait for something to do; 0 returns at once, -1 waits. Where it is the
+ *                 host who has something to do (push, pull, a callback that has nothing), it returns at once.
  * @return TIDEMILL_AGAIN      not finished
  *         TIDEMILL_OK         every record was read and the output is complete
  *         TIDEMILL_E_SCRIPT   (or E_RECORD, E_WRITE) a record failed under errors.policy fail
@@ -314,7 +319,8 @@ TIDEMILL_API int tidemill_run_fd(const tidemill_run *run);
 
 /**
  * Ask a run to end: nothing more is read, records in hand are finished, and workers that had any see to
- * no teardown. The run ends with TIDEMILL_E_STOPPED, unless all was committed before.
+ * no teardown. The run ends with TIDEMILL_E_STOPPED, unless all was committed before, or a record in hand
+ * fails it. What was committed is written first: an output that takes nothing is waited for.
  * From any thread and from signal handlers; errno is kept.
  */
 TIDEMILL_API void tidemill_run_stop(tidemill_run *run);

@@ -31,6 +31,13 @@ static int reopen(int fd, int flags)
     return open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 }
 
+/* Is it open for what we do with it? To open it anew would get around that. */
+static bool is_open_for(int fd, int flags)
+{
+    int how = fcntl(fd, F_GETFL), mode = how & O_ACCMODE;
+    return how >= 0 && !(how & O_PATH) && (mode == O_RDWR || mode == (flags & O_ACCMODE));
+}
+
 int tm_fdio_open(struct fdio *f, int fd, int flags, err *e)
 {
     struct stat st;
@@ -40,6 +47,8 @@ int tm_fdio_open(struct fdio *f, int fd, int flags, err *e)
     f->kind = kind_of(&st);
     if (f->kind == FDIO_FILE)
         return TIDEMILL_OK;
+    if (!is_open_for(fd, flags))
+        return tm_err_errno(e, TIDEMILL_E_SYSTEM, EBADF, "descriptor %d cannot be used", fd);
     /* epoll takes a descriptor once only, and a socket may be input and output of one run. */
     int own = f->kind == FDIO_CAREFUL ? reopen(fd, flags) : -1;
     if (own >= 0)

@@ -223,6 +223,21 @@ static void from_options(void)
     bytes_free(&output);
 }
 
+/* What is open for one thing is not opened anew for the other. */
+static void wrong_ends(tidemill_job *job)
+{
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    tidemill_run *run = new_run(job, NULL);
+    CHECK(tidemill_run_output_path(run, "", &error) == TIDEMILL_E_ARGUMENT);
+    CHECK(tidemill_run_output_fd(run, fds[0], &error) == TIDEMILL_E_OUTPUT);
+    CHECK(error.system_errno == EBADF);
+    CHECK_OK(tidemill_run_input_fd(run, fds[1], "in", &error));
+    CHECK(tidemill_run_wait(run, &error) == TIDEMILL_E_INPUT && error.system_errno == EBADF);
+    tidemill_run_free(run);
+    CHECK(close(fds[0]) == 0 && close(fds[1]) == 0);
+}
+
 int main(void)
 {
     input = numbers(0, RECORDS, 1);
@@ -235,6 +250,7 @@ int main(void)
     several(job);
     one_socket(job);
     host_that_forks(job);
+    wrong_ends(job);
     tidemill_job_free(job);
     from_options();
     CHECK(open_descriptors() == before && !has_children());

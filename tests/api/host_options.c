@@ -85,6 +85,8 @@ static void problems(void)
 {
     tidemill_error first, e;
     tidemill_job *job = tidemill_job_new();
+    CHECK(tidemill_job_parse(job, NULL, 0, "job.yaml", &first) == TIDEMILL_E_SPEC);
+    CHECK(strstr(first.message, "empty"));
     CHECK(tidemill_job_parse(job, wrong, sizeof wrong - 1, "job.yaml", &first) == TIDEMILL_E_SPEC);
     CHECK(tidemill_job_problems(job) == 3);
     for (size_t i = 0; i < 3; i++) {
