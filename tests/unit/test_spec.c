@@ -1,6 +1,7 @@
 /*
  * Options: every row of the table, settings, job files, checks, and the way to another process.
  */
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -107,11 +108,28 @@ static void schema_file(void **state)
     tm_buf_release(&stored);
 }
 
+/* Does the section of the job file have the option? */
+static bool has_option(const char *file, const struct option *o)
+{
+    const char *dot = strchr(o->key, '.'), *from = file, *to = file + strlen(file);
+    char head[64], line[64];
+    if (dot) {
+        snprintf(head, sizeof head, "\n%.*s:\n", (int)(dot - o->key), o->key);
+        from = strstr(file, head);
+        for (to = from ? from + strlen(head) : to; from && *to; to++)
+            if (to[-1] == '\n' && islower((unsigned char)*to))
+                break;
+    }
+    snprintf(line, sizeof line,
+             strcmp(o->key, "input.null") ? "%s:" : "\"%s\":", dot ? dot + 1 : o->key);
+    return from && memmem(from, (size_t)(to - from), line, strlen(line));
+}
+
 static void template_file(void **state)
 {
     struct spec s;
     err e;
-    char text[4096] = "";
+    char text[16384] = "";
     (void)state;
     start(&s);
     if (tm_spec_load(&s, TIDEMILL_SOURCE_DIR "/config/job.yaml", &e) || tm_spec_check(&s, &e)) {
@@ -119,6 +137,13 @@ static void template_file(void **state)
         fail_msg("%s", text);
     }
     tm_spec_release(&s);
+    FILE *file = fopen(TIDEMILL_SOURCE_DIR "/config/job.yaml", "re");
+    assert_non_null(file);
+    assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+    fclose(file);
+    for (size_t i = 0; i < tm_options_n; i++)
+        if (!has_option(text, &tm_options[i]))
+            fail_msg("config/job.yaml: %s is missing", tm_options[i].key);
 }
 
 /* ---- settings ---- */
