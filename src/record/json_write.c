@@ -153,7 +153,8 @@ static int write_string(struct json_writer *w, struct slice text, bool name)
     size_t good = tm_json_put_text(w->out, text);
     if (good == text.n)
         return TIDEMILL_OK;
-    snprintf(problem, sizeof problem, "%s not UTF-8 (byte 0x%02x), so JSON cannot hold it",
+    snprintf(problem, sizeof problem,
+             "%s not UTF-8 (byte 0x%02x), so JSON cannot hold it: see input.encoding",
              name ? "has a name that is" : "is", (unsigned char)text.p[good]);
     return fail(w, problem);
 }

@@ -582,19 +582,23 @@ static void what_json_cannot_say(void **state)
     tm_node_set(n, 1, (struct value){.kind = VALUE_FLOAT, .d = -HUGE_VAL});
     refuse_to_write(f, n, "field 'x' is infinite, which JSON cannot say");
     tm_node_set(n, 1, text_value("caf\xe9"));
-    refuse_to_write(f, n, "field 'x' is not UTF-8 (byte 0xe9), so JSON cannot hold it");
+    refuse_to_write(
+        f, n, "field 'x' is not UTF-8 (byte 0xe9), so JSON cannot hold it: see input.encoding");
     tm_node_get(n, 0, &a);
     tm_node_get(a.node, 0, &b);
     tm_node_get(b.node, 2, &c);
     tm_node_add(c.node, SLICE("k\xff"), (struct value){.kind = VALUE_NULL});
-    refuse_to_write(
-        f, n, "field 'a.b[3].k?' has a name that is not UTF-8 (byte 0xff), so JSON cannot hold it");
+    refuse_to_write(f, n,
+                    "field 'a.b[3].k?' has a name that is not UTF-8 (byte 0xff), so JSON cannot "
+                    "hold it: see input.encoding");
     struct value nan = {.kind = VALUE_FLOAT, .d = (double)NAN};
     err e = {0};
     assert_int_equal(tm_json_write_value(&f->out, &nan, &e), TIDEMILL_E_WRITE);
     assert_string_equal(e.message, "the value is NaN, which JSON cannot say");
     assert_int_equal(tm_json_write_text(&f->out, SLICE("\xff"), &e), TIDEMILL_E_WRITE);
-    assert_string_equal(e.message, "the value is not UTF-8 (byte 0xff), so JSON cannot hold it");
+    assert_string_equal(
+        e.message,
+        "the value is not UTF-8 (byte 0xff), so JSON cannot hold it: see input.encoding");
 }
 
 static void written_depth_is_limited(void **state)
