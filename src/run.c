@@ -148,7 +148,8 @@ static int not_input(const struct tidemill_run *run, const struct sink *sink, er
     const struct spec *spec = run->plan->spec;
     const struct {
         const char *path, *what;
-    } own[] = {{spec->values.transform.script, "the script"}, {spec->file, "the job file"}};
+    } own[] = {{spec->values.transform.script, "the script"},
+               {spec->is_file ? spec->file : NULL, "the job file"}};
     struct stat out, in;
     if (!sink_file(sink, &out))
         return TIDEMILL_OK;

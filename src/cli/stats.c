@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,11 +31,24 @@ static bool is_precious(const char *path)
     return n > 0 && strcmp(start, COUNTS_START) != 0;
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 static bool is_file(const struct stat *st, const char *path)
 {
     struct stat other;
-    return path != NULL && stat(path, &other) == 0 && other.st_dev == st->st_dev &&
-           other.st_ino == st->st_ino;
+    return path != NULL && stat(path, &other) == 0 && is_same(st, &other);
+}
+
+/* The file that we made is taken away again: not a link that leads to it. */
+static void take_away(const char *path)
+{
+    char *file = realpath(path, NULL);
+    if (file)
+        unlink(file);
+    free(file);
 }
 
 /* What else the file of this path is to the run, if it is a file; NULL: nothing. */
@@ -46,9 +60,11 @@ static const char *other_use(const char *path, tidemill_job *job, char **inputs,
                    {"errors.quarantine", "the quarantine"},
                    {"input.path", "an input"},
                    {"transform.script", "the script"}};
-    struct stat st, out;
+    struct stat st, standard;
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
         return NULL;
+    if (fstat(STDIN_FILENO, &standard) == 0 && is_same(&st, &standard))
+        return "an input";
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (is_file(&st, tidemill_job_get(job, options[i].option)))
             return options[i].use;
@@ -56,11 +72,9 @@ static const char *other_use(const char *path, tidemill_job *job, char **inputs,
         if (is_file(&st, inputs[i]))
             return "an input";
     const char *output = tidemill_job_get(job, "output.path");
-    bool standard = output != NULL && strcmp(output, "-") == 0;
-    if (standard && fstat(STDOUT_FILENO, &out) == 0 && out.st_dev == st.st_dev &&
-        out.st_ino == st.st_ino)
-        return "the output";
-    return NULL;
+    bool written = output != NULL && strcmp(output, "-") == 0 &&
+                   fstat(STDOUT_FILENO, &standard) == 0 && is_same(&st, &standard);
+    return written ? "the output" : NULL;
 }
 
 int tm_stats_open(struct stats_file *s, const char *path, tidemill_job *job, char **inputs,
@@ -82,7 +96,7 @@ int tm_stats_open(struct stats_file *s, const char *path, tidemill_job *job, cha
     if (use == NULL && is_new && (use = other_use(path, job, inputs, inputs_n)) != NULL) {
         fclose(s->file);
         s->file = NULL;
-        unlink(path);
+        take_away(path);
     }
     if (use == NULL)
         return EXIT_DONE;

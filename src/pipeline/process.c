@@ -31,6 +31,9 @@
 /* It calls little but the system, whose calls may be looked up first. */
 #define CHILD_STACK ((size_t)32 << 10)
 
+/* Of the three pipes, in a worker. */
+#define ENDS 3
+
 /* Both ends of the three pipes. */
 struct pipes {
     int in[2], out[2], life[2];
@@ -132,28 +135,25 @@ static bool prepare_child(const struct pipes *pipes, int log_fd)
     return sigprocmask(SIG_SETMASK, &empty, NULL) == 0;
 }
 
-/*
- * Functions of the host know its descriptors by their numbers: those are closed, and not ours now. Where
- * there are no others, ours stay.
- */
-static void move_ends(int above)
+/* Functions of the host know its descriptors by their numbers: those are closed, and not ours now. */
+static bool move_ends(const int *places)
 {
     int *ends[] = {&tm_worker_ends.in, &tm_worker_ends.out, &tm_worker_ends.life};
-    for (int i = 0; i < 3; i++) {
-        int moved = fcntl(*ends[i], F_DUPFD_CLOEXEC, above + 1);
-        if (moved < 0)
-            return;
+    for (int i = 0; i < ENDS; i++) {
+        if (dup3(*ends[i], places[i], O_CLOEXEC) < 0)
+            return false;
         close(*ends[i]);
-        *ends[i] = moved;
+        *ends[i] = places[i];
     }
+    return true;
 }
 
 /* What the child is told. */
 struct start {
-    int highest; /* descriptor of the host, as far as that matters; else -1 */
     const struct pipes *pipes;
     const struct process_config *config;
     const char *program; /* to execute; NULL: none */
+    const int *places;   /* of its ends at last; NULL: where they are at first */
 };
 
 static int __attribute__((noreturn)) child(void *data)
@@ -169,10 +169,8 @@ static int __attribute__((noreturn)) child(void *data)
     }
     for (int fd = WORKER_FD_IN; fd <= WORKER_FD_LIFE; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
-    if (start->highest > WORKER_FD_LIFE)
-        move_ends(start->highest);
-    else if (start->highest >= WORKER_FD_IN)
-        move_ends(WORKER_FD_LIFE);
+    if (start->places && !move_ends(start->places))
+        _exit(126);
     if (!tm_process_watch_parent())
         _exit(125);
     /* What the host had buffered is the host's to write. */
@@ -203,19 +201,30 @@ static bool single_threaded(void)
     return n == 1;
 }
 
-/* The highest descriptor that is open; -1 where nobody knows. */
-static int highest_descriptor(void)
+/*
+ * Numbers for a worker's ends that no descriptor of ours has, behind those that they have at first. Of many
+ * descriptors the first are looked at.
+ */
+static bool find_places(int *places)
 {
+    bool used[4096] = {false};
+    struct rlimit limit;
     DIR *open_now = opendir("/proc/self/fd");
     struct dirent *entry;
-    int highest = -1;
+    int found = 0;
     while (open_now && (entry = readdir(open_now))) {
-        int fd = entry->d_name[0] == '.' ? -1 : atoi(entry->d_name);
-        highest = fd > highest && fd != dirfd(open_now) ? fd : highest;
+        long fd = entry->d_name[0] == '.' ? -1 : strtol(entry->d_name, NULL, 10);
+        if (fd >= 0 && fd < (long)(sizeof used / sizeof *used))
+            used[fd] = true;
     }
+    if (!open_now || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        limit.rlim_cur = 0;
     if (open_now)
         closedir(open_now);
-    return highest;
+    for (int fd = WORKER_FD_LIFE + 1; found < ENDS && fd < (int)(sizeof used / sizeof *used); fd++)
+        if (!used[fd] && (rlim_t)fd < limit.rlim_cur)
+            places[found++] = fd;
+    return found == ENDS;
 }
 
 /* A name beside (or near) the program that runs now. */
@@ -337,13 +346,17 @@ int tm_process_start(struct process *p, const struct process_config *config, err
                           "fork one safely: it has several threads");
     if (exec && find_program(config, program, sizeof program, e) != TIDEMILL_OK)
         return TIDEMILL_E_WORKER;
-    int highest = config->functions_n ? highest_descriptor() : -1;
+    int places[ENDS];
+    bool moves = config->functions_n > 0;
+    if (moves && !find_places(places))
+        return tm_err_errno(e, TIDEMILL_E_WORKER, EMFILE, "cannot make the pipes of %s",
+                            kind_of(config));
     if (open_pipes(&pipes, config, e) != TIDEMILL_OK)
         return TIDEMILL_E_WORKER;
     /* No handler of the host's may run in the child. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    struct start start = {highest, &pipes, config, exec ? program : NULL};
+    struct start start = {&pipes, config, exec ? program : NULL, moves ? places : NULL};
     pid_t pid = exec ? start_program(&start) : fork_worker(&start);
     int number = errno;
     /* Before a handler of the host's may reap it, and its number is another's: as far as it is not gone

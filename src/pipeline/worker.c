@@ -34,7 +34,8 @@ struct worker_file {
 /* A malformed record of a batch, which waits for the others to be done. */
 struct bad_member {
     uint32_t number;
-    err why;
+    int status;
+    struct slice message;
     struct bad_member *next;
 };
 
@@ -184,20 +185,20 @@ static void on_log(void *data, int level, struct slice text)
 /* ---- Records ---- */
 
 /* What the call gave is committed; false: it failed, and `why` says why. */
-static bool settle_call(struct worker *w, enum script_outcome outcome, uint32_t kept, err *why)
+static bool settle_call(struct worker *w, enum script_outcome *outcome, uint32_t kept, err *why)
 {
     if (tm_watchdog_leave()) {
-        outcome = SCRIPT_FAILED;
+        *outcome = SCRIPT_FAILED;
         tm_watchdog_text(&w->spec, why);
     }
     /*
      * What earlier records have left behind may be the reason, as Lua does not always collect it first, and
      * the script may have made do without: only what a fresh process says does not depend on them.
      */
-    if (tm_script_was_denied(w->script) && w->has_called)
+    if (tm_script_is_doubtful(w->script) && w->has_called)
         leave_for_memory();
     w->has_called = true;
-    if (outcome != SCRIPT_FAILED && tm_results_commit(&w->results, kept, why) == TIDEMILL_OK)
+    if (*outcome != SCRIPT_FAILED && tm_results_commit(&w->results, kept, why) == TIDEMILL_OK)
         return true;
     if (why->status == TIDEMILL_E_MEMORY && !tm_script_at_limit(w->script))
         leave_for_memory();
@@ -212,7 +213,7 @@ static void forget_call(struct worker *w)
 
 static void finish_call(struct worker *w, enum script_outcome outcome, uint32_t kept, err *why)
 {
-    if (!settle_call(w, outcome, kept, why))
+    if (!settle_call(w, &outcome, kept, why))
         tm_results_fail(&w->results, why);
     forget_call(w);
 }
@@ -221,6 +222,14 @@ static void fail_one(struct worker *w, const uint32_t *number, const err *why)
 {
     tm_results_call(&w->results, number, 1);
     tm_results_fail(&w->results, why);
+}
+
+static void tell_bad(struct worker *w, const struct bad_member *bad)
+{
+    err why;
+    err_clear(&why);
+    tm_err_text(&why, bad->status, bad->message);
+    fail_one(w, &bad->number, &why);
 }
 
 /* The call in hand, of all members, has failed: they and the malformed ones are told in their order. */
@@ -234,13 +243,16 @@ static void fail_batch(struct worker *w, const err *why)
     for (const struct bad_member *bad = b->bad; bad; bad = bad->next) {
         while (i < b->n && b->members[i] < bad->number)
             fail_one(w, &b->members[i++], why);
-        fail_one(w, &bad->number, &bad->why);
+        tell_bad(w, bad);
     }
     while (i < b->n)
         fail_one(w, &b->members[i++], why);
 }
 
-/* Call the batch function with what there is; false: that failed, and all is told. */
+/*
+ * Call the batch function with what there is; false: that failed, and all is told. Rows that do not fit the
+ * output are told as the parent tells them where it alone knows its columns: before what is malformed.
+ */
 static bool call_members(struct worker *w)
 {
     struct worker_batch *b = &w->batch;
@@ -256,10 +268,13 @@ static bool call_members(struct worker *w)
                                                   b->outcomes, &b->current, &why);
     for (uint32_t i = 0; i < b->n; i++)
         kept += b->outcomes[i] == SCRIPT_KEPT;
-    if (settle_call(w, outcome, kept, &why))
+    if (settle_call(w, &outcome, kept, &why))
         return true;
-    fail_batch(w, &why);
-    return false;
+    if (outcome == SCRIPT_FAILED)
+        fail_batch(w, &why);
+    else
+        tm_results_fail(&w->results, &why);
+    return outcome != SCRIPT_FAILED;
 }
 
 static void call_batch(struct worker *w)
@@ -267,7 +282,7 @@ static void call_batch(struct worker *w)
     struct worker_batch *b = &w->batch;
     bool told = b->n && !call_members(w);
     for (const struct bad_member *bad = told ? NULL : b->bad; bad; bad = bad->next)
-        fail_one(w, &bad->number, &bad->why);
+        tell_bad(w, bad);
     b->n = 0;
     b->bad = NULL;
     forget_call(w);
@@ -286,9 +301,10 @@ static void add_bad(struct worker *w, const err *why)
 {
     struct worker_batch *b = &w->batch;
     struct bad_member *bad = arena_alloc(&w->arena, sizeof *bad);
-    if (!bad)
+    struct slice message = tm_arena_copy(&w->arena, slice_of(why->message));
+    if (!bad || !message.p)
         leave_for_memory();
-    *bad = (struct bad_member){w->number, *why, NULL};
+    *bad = (struct bad_member){w->number, why->status, message, NULL};
     *(b->bad ? b->bad_end : &b->bad) = bad;
     b->bad_end = &bad->next;
 }

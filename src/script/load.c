@@ -31,12 +31,12 @@ static const char *read_source(lua_State *L, void *data, size_t *n)
     return *n ? s->parts[s->next++].p : NULL;
 }
 
-/* As luaL_loadfile does: no byte order mark, no `#!` line (its line end stays). In CODE # is the length. */
+/* As luaL_loadfile does: no byte order mark, no first line with # (its line end stays). In CODE # is the length. */
 static struct slice skip_start(struct slice text, enum script_form form)
 {
     if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
         text = (struct slice){text.p + 3, text.n - 3};
-    if (form == SCRIPT_FILE && text.n >= 2 && memcmp(text.p, "#!", 2) == 0) {
+    if (form == SCRIPT_FILE && text.n && text.p[0] == '#') {
         const char *end = memchr(text.p, '\n', text.n);
         size_t n = end ? (size_t)(end - text.p) : text.n;
         text = (struct slice){text.p + n, text.n - n};

@@ -4,6 +4,8 @@
  * keeps its bytes. The same is sorted in the same way, always. Everything else is handed on to Lua's, in
  * the same call.
  */
+#include <ctype.h>
+
 #include "script/convert.h"
 
 /* Upvalue 1 is the function of Lua, which has no upvalues of its own. */
@@ -158,32 +160,25 @@ static int lj_sort(lua_State *L)
 
 /* ---- move ---- */
 
-/* The element as it came, with its own bytes; NONE where it has none, or is an array or object. */
-static struct value own_bytes(const struct node *n, const struct field *f)
+/* Has the element kept the digits that it came with? */
+static bool has_digits(const struct field *f)
 {
-    struct value v = f->value;
-    /* A string with escapes that was looked at. */
-    if (v.kind == VALUE_TEXT && f->source.p && n->source.n && n->source.p[0] == '[')
-        v = (struct value){.kind = VALUE_JSON, .text = f->source};
-    bool scalar = v.kind == VALUE_CELL ||
-                  (v.kind == VALUE_JSON && v.text.p[0] != '[' && v.text.p[0] != '{');
-    return scalar ? v : (struct value){.kind = VALUE_NONE};
+    return f->value.kind == VALUE_JSON &&
+           (f->value.text.p[0] == '-' || isdigit((unsigned char)f->value.text.p[0]));
 }
 
-/* to[k] = from[i] */
+/* to[k] = from[i]; numbers with their digits. */
 static void lj_move_element(lua_State *L, const struct view *from, lua_Integer i,
                             const struct view *to, lua_Integer k)
 {
     struct node *n = to->node;
     bool element = i >= 1 && i <= from->node->count && k >= 1 && k <= (lua_Integer)n->count + 1;
-    struct value value = {.kind = VALUE_NONE};
-    if (element)
-        value = own_bytes(from->node, &from->node->fields[i - 1]);
-    if (value.kind == VALUE_NONE) {
+    if (!element || !has_digits(&from->node->fields[i - 1])) {
         lua_geti(L, 1, i);
         lua_seti(L, -2, k);
         return;
     }
+    struct value value = from->node->fields[i - 1].value;
     tm_lj_view_keep(L, to, from, &value);
     if (k <= n->count)
         tm_node_set(n, (uint32_t)(k - 1), value);

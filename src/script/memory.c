@@ -85,20 +85,59 @@ static void *move(struct memory *m, void *p, size_t old, size_t size)
 }
 
 /*
- * The first that was given since something was denied. Lua collects its garbage then, and asks for the same
- * at once: what it gets after all was not denied.
+ * Where Lua itself is denied memory it collects its garbage and asks for the same at once; its buffers
+ * (luaL_Buffer) do not. So what is denied stays open until the next request: the same one tells how it ended,
+ * another one that nobody has tried again.
  */
+static bool could_be_garbage(const struct memory *m)
+{
+    return !m->by_cap || (m->denied <= m->cap && m->base <= m->cap - m->denied);
+}
+
+/* What is open was denied, and stays so. */
+static void close_denied(struct memory *m, bool tried_again)
+{
+    m->refused = m->refused || m->by_cap;
+    m->starved = m->starved || !m->by_cap;
+    /* Slabs keep what they were given, whatever is collected. */
+    m->doubtful = m->doubtful || !m->by_cap || (!tried_again && could_be_garbage(m));
+    m->denied = 0;
+}
+
 static void __attribute__((cold)) grant(struct memory *m, size_t size)
 {
     if (size == m->denied)
-        tm_memory_forgive(m);
-    m->denied = 0;
+        m->denied = 0;
+    else
+        close_denied(m, false);
+}
+
+static void *__attribute__((cold)) deny(struct memory *m, size_t size, bool by_cap)
+{
+    bool again = m->denied == size;
+    if (m->denied)
+        close_denied(m, again);
+    if (!again) {
+        m->denied = size;
+        m->by_cap = by_cap;
+    }
+    return NULL;
 }
 
 void tm_memory_forgive(struct memory *m)
 {
-    m->refused = m->starved = false;
+    m->refused = m->starved = m->doubtful = false;
     m->denied = 0;
+}
+
+bool tm_memory_is_doubtful(const struct memory *m)
+{
+    return m->doubtful || (m->denied && could_be_garbage(m));
+}
+
+bool tm_memory_was_refused(const struct memory *m)
+{
+    return m->refused || (m->denied && m->by_cap);
 }
 
 void *tm_memory_allocate(void *data, void *p, size_t old, size_t size)
@@ -114,18 +153,13 @@ void *tm_memory_allocate(void *data, void *p, size_t old, size_t size)
         return NULL;
     }
     if (size > old && m->cap && m->used + (size - old) > m->cap) {
-        m->refused = true;
-        m->denied = size;
-        return NULL;
+        return deny(m, size, true);
     }
     void *q = !p ? is_small(size) ? take_small(m, size) : malloc(size) : move(m, p, old, size);
     if (!q && size <= old)
         return p; /* Lua takes it for granted that shrinking works */
-    if (!q) {
-        m->starved = true;
-        m->denied = size;
-        return NULL;
-    }
+    if (!q)
+        return deny(m, size, false);
     if (m->denied && size > old)
         grant(m, size);
     m->used = m->used - old + size;

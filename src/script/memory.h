@@ -16,11 +16,14 @@
 #define MEMORY_CLASSES (MEMORY_SMALL / 16)
 
 struct memory {
-    size_t used;                /* bytes that Lua has */
-    size_t cap;                 /* 0: none */
-    bool refused;               /* the cap has said no since that was forgiven, */
-    bool starved;               /* or malloc has, to what the cap allows; */
-    size_t denied;              /* and nothing was given since, the last time to so many bytes */
+    size_t used;   /* bytes that Lua has */
+    size_t cap;    /* 0: none */
+    size_t base;   /* what is used anyhow, as far as is known */
+    bool refused;  /* the cap has said no since that was forgiven, */
+    bool starved;  /* or malloc has, to what the cap allows; */
+    bool doubtful; /* and without garbage, or in a fresh process, it might have been yes */
+    size_t denied; /* bytes of the last request, if it was denied; 0: it was not */
+    bool by_cap;   /* by the cap */
     void *free[MEMORY_CLASSES]; /* each block begins with a pointer to the next */
     char *slab, *slab_end;      /* what is left of the newest slab */
     void *slabs;                /* each begins with a pointer to the one before */
@@ -31,6 +34,11 @@ void *tm_memory_allocate(void *data, void *p, size_t old, size_t size);
 
 /* What was denied is forgotten. */
 void tm_memory_forgive(struct memory *m);
+
+/* Was something denied since, and could that depend on what was done before? */
+bool tm_memory_is_doubtful(const struct memory *m);
+/* Was something denied by the cap since? */
+bool tm_memory_was_refused(const struct memory *m);
 
 /* Give back the slabs, after the state is closed. */
 void tm_memory_release(struct memory *m);

@@ -101,8 +101,11 @@ void tm_script_run(struct script *s, const struct script_source *source);
 /* Was the E_MEMORY of the call in `done`, or of the last batch, the script's own, as it had all that limits.memory allows it? */
 bool tm_script_at_limit(const struct script *s);
 
-/* Was Lua denied memory in that call, by its limit or by the system, whatever the script made of it? */
-bool tm_script_was_denied(const struct script *s);
+/*
+ * Was Lua denied memory in that call, by its limit or by the system, because of what calls before have left
+ * behind, as far as can be known? Whatever the script made of it.
+ */
+bool tm_script_is_doubtful(const struct script *s);
 
 /*
  * Call `batch` for n records (ctx speaks of the first). outcomes[i] is KEPT or DROPPED for record i;

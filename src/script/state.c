@@ -33,7 +33,7 @@ static void print_size(char *out, size_t size, size_t bytes)
 static int memory_error(struct script *s, const char *prefix, err *e)
 {
     char size[32];
-    bool refused = s->memory.refused;
+    bool refused = tm_memory_was_refused(&s->memory);
     s->at_limit = refused;
     if (!refused)
         return tm_err_set(e, TIDEMILL_E_MEMORY, "%s" MEMORY_TEXT, prefix);
@@ -190,7 +190,7 @@ static int take_error(struct script *s, int status, const char *prefix, err *e)
     if (lua_type(s->L, -1) == LUA_TSTRING)
         text = lua_slice(s->L, -1);
     /* To Lua all errors of this text are of memory. The script may have caught one, and raised it anew. */
-    bool denied = s->out_of_memory || s->memory.refused || s->memory.starved;
+    bool denied = s->out_of_memory || s->memory.refused || s->memory.starved || s->memory.denied;
     if (denied && (status == LUA_ERRMEM || slice_is(text, MEMORY_TEXT)))
         return memory_error(s, prefix, e);
     tm_printable(message, sizeof message, text);
@@ -347,6 +347,7 @@ struct script *tm_script_new(const struct script_config *c, const struct script_
         goto fail;
     if (s->ref.setup != LUA_NOREF && enter_function(s, lj_setup, 0, "setup: ", e))
         goto fail;
+    s->memory.base = s->memory.used;
     /* What these point to is the caller's again. */
     s->config.text = s->config.params = (struct slice){NULL, 0};
     s->config.chunk_name = s->config.folder = NULL;
@@ -380,9 +381,9 @@ bool tm_script_at_limit(const struct script *s)
     return s->at_limit;
 }
 
-bool tm_script_was_denied(const struct script *s)
+bool tm_script_is_doubtful(const struct script *s)
 {
-    return s->memory.refused || s->memory.starved;
+    return tm_memory_is_doubtful(&s->memory);
 }
 
 int tm_script_teardown(struct script *s, err *e)

@@ -62,6 +62,7 @@ int tm_spec_parse(struct spec *s, struct slice text, const char *name, err *e)
 {
     struct slice mark = SLICE("\xef\xbb\xbf"); /* a byte order mark is no part of the text */
     tm_problems_clear(s);
+    s->is_file = false;
     if (text.n >= mark.n && memcmp(text.p, mark.p, mark.n) == 0)
         text = (struct slice){text.p + mark.n, text.n - mark.n};
     struct job_text t = {s, text, name};
@@ -110,6 +111,7 @@ int tm_spec_load(struct spec *s, const char *path, err *e)
         status = tm_problems_status(s, e);
     } else {
         status = tm_spec_parse(s, buf_view(&text), path, e);
+        s->is_file = true;
     }
     tm_buf_release(&text);
     return status;

@@ -104,6 +104,7 @@ struct spec {
     struct spec_values values;
     struct arena arena;        /* owns every string in values */
     char *file;                /* the job file's name as given, or NULL */
+    bool is_file;              /* and it was read from there */
     uint32_t inline_line;      /* line of the job file where transform.inline's text begins, or 0 */
     bool inline_exact;         /* a literal block: its lines are the job file's lines */
     struct spec_place *places; /* one a row of the option table */
