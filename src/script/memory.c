@@ -89,18 +89,19 @@ static void *move(struct memory *m, void *p, size_t old, size_t size)
  * (luaL_Buffer) do not. So what is denied stays open until the next request: the same one tells how it ended,
  * another one that nobody has tried again.
  */
+
+/* Might what is open be had without garbage, or in a fresh process? There slabs keep nothing. */
 static bool could_be_garbage(const struct memory *m)
 {
     return !m->by_cap || (m->denied <= m->cap && m->base <= m->cap - m->denied);
 }
 
-/* What is open was denied, and stays so. */
+/* What is open was denied, and stays so: collected or not, where `tried_again`. */
 static void close_denied(struct memory *m, bool tried_again)
 {
+    m->doubtful = m->doubtful || (could_be_garbage(m) && !(tried_again && m->by_cap));
     m->refused = m->refused || m->by_cap;
     m->starved = m->starved || !m->by_cap;
-    /* Slabs keep what they were given, whatever is collected. */
-    m->doubtful = m->doubtful || !m->by_cap || (!tried_again && could_be_garbage(m));
     m->denied = 0;
 }
 
@@ -115,12 +116,12 @@ static void __attribute__((cold)) grant(struct memory *m, size_t size)
 static void *__attribute__((cold)) deny(struct memory *m, size_t size, bool by_cap)
 {
     bool again = m->denied == size;
-    if (m->denied)
-        close_denied(m, again);
-    if (!again) {
-        m->denied = size;
-        m->by_cap = by_cap;
-    }
+    if (m->denied && !again)
+        close_denied(m, false);
+    m->denied = size;
+    m->by_cap = by_cap;
+    if (again)
+        close_denied(m, true);
     return NULL;
 }
 
@@ -138,6 +139,11 @@ bool tm_memory_is_doubtful(const struct memory *m)
 bool tm_memory_was_refused(const struct memory *m)
 {
     return m->refused || (m->denied && m->by_cap);
+}
+
+bool tm_memory_was_starved(const struct memory *m)
+{
+    return m->starved || (m->denied && !m->by_cap);
 }
 
 void *tm_memory_allocate(void *data, void *p, size_t old, size_t size)

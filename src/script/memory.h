@@ -37,8 +37,9 @@ void tm_memory_forgive(struct memory *m);
 
 /* Was something denied since, and could that depend on what was done before? */
 bool tm_memory_is_doubtful(const struct memory *m);
-/* Was something denied by the cap since? */
+/* By the cap, or by the system? */
 bool tm_memory_was_refused(const struct memory *m);
+bool tm_memory_was_starved(const struct memory *m);
 
 /* Give back the slabs, after the state is closed. */
 void tm_memory_release(struct memory *m);

@@ -190,7 +190,8 @@ static int take_error(struct script *s, int status, const char *prefix, err *e)
     if (lua_type(s->L, -1) == LUA_TSTRING)
         text = lua_slice(s->L, -1);
     /* To Lua all errors of this text are of memory. The script may have caught one, and raised it anew. */
-    bool denied = s->out_of_memory || s->memory.refused || s->memory.starved || s->memory.denied;
+    bool denied = s->out_of_memory || tm_memory_was_refused(&s->memory) ||
+                  tm_memory_was_starved(&s->memory);
     if (denied && (status == LUA_ERRMEM || slice_is(text, MEMORY_TEXT)))
         return memory_error(s, prefix, e);
     tm_printable(message, sizeof message, text);
