@@ -77,6 +77,12 @@ static const char *other_use(const char *path, tidemill_job *job, char **inputs,
     return written ? "the output" : NULL;
 }
 
+static int is_used(const char *path, const char *use)
+{
+    tm_say("cannot write the counts to '%s': it is %s", path, use);
+    return EXIT_FAILED;
+}
+
 int tm_stats_open(struct stats_file *s, const char *path, tidemill_job *job, char **inputs,
                   int inputs_n)
 {
@@ -86,22 +92,23 @@ int tm_stats_open(struct stats_file *s, const char *path, tidemill_job *job, cha
         return EXIT_DONE;
     bool is_new = stat(path, &st) != 0;
     const char *use = other_use(path, job, inputs, inputs_n);
-    if (use == NULL && !is_new && S_ISREG(st.st_mode) && is_precious(path)) {
+    if (use != NULL)
+        return is_used(path, use);
+    if (!is_new && S_ISREG(st.st_mode) && is_precious(path)) {
         tm_say("cannot write '%s': it holds something else than the counts of a run", path);
         return EXIT_FAILED;
     }
-    if (use == NULL && (s->file = fopen(path, "we")) == NULL)
+    s->file = fopen(path, "we");
+    if (s->file == NULL)
         return refused(s, errno);
     /* Now that it is there, another name for it is seen to be one. */
-    if (use == NULL && is_new && (use = other_use(path, job, inputs, inputs_n)) != NULL) {
-        fclose(s->file);
-        s->file = NULL;
-        take_away(path);
-    }
+    use = is_new ? other_use(path, job, inputs, inputs_n) : NULL;
     if (use == NULL)
         return EXIT_DONE;
-    tm_say("cannot write the counts to '%s': it is %s", path, use);
-    return EXIT_FAILED;
+    fclose(s->file);
+    s->file = NULL;
+    take_away(path);
+    return is_used(path, use);
 }
 
 int tm_stats_write(struct stats_file *s, const tidemill_stats *stats, double seconds)
