@@ -134,16 +134,11 @@ static bool sink_file(const struct sink *sink, struct stat *out)
     return got == 0 && S_ISREG(out->st_mode);
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 /*
  * Writing a file that is read is a mistake, even though the old one would survive it. One that is
  * appended to would never end. Nor is a job written over by what it makes.
  */
-static int not_input(const struct tidemill_run *run, const struct sink *sink, err *e)
+static int not_read(const struct tidemill_run *run, const struct sink *sink, err *e)
 {
     const struct spec *spec = run->plan->spec;
     const struct {
@@ -155,7 +150,7 @@ static int not_input(const struct tidemill_run *run, const struct sink *sink, er
         return TIDEMILL_OK;
     const char *role = sink == &run->out ? "output" : "quarantine";
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (own[i].path && stat(own[i].path, &in) == 0 && is_same(&in, &out))
+        if (own[i].path && stat(own[i].path, &in) == 0 && fdio_same_file(&in, &out))
             return tm_err_set(e, TIDEMILL_E_OUTPUT, "'%s' is %s and the %s at once", sink->name,
                               own[i].what, role);
     for (size_t i = 0; i < run->source.n; i++) {
@@ -163,7 +158,7 @@ static int not_input(const struct tidemill_run *run, const struct sink *sink, er
         int got = input->kind == INPUT_PATH ? stat(input->path, &in)
                   : input->kind == INPUT_FD ? fstat(input->fd, &in)
                                             : -1;
-        if (got == 0 && is_same(&in, &out))
+        if (got == 0 && fdio_same_file(&in, &out))
             return tm_err_set(e, TIDEMILL_E_OUTPUT, "'%s' is an input and the %s at once",
                               sink->name, role);
     }
@@ -197,9 +192,9 @@ static int prepare(struct tidemill_run *run, const struct format **format,
     if (status == TIDEMILL_OK)
         status = tm_source_check(&run->source, e);
     if (status == TIDEMILL_OK)
-        status = not_input(run, &run->out, e);
+        status = not_read(run, &run->out, e);
     if (status == TIDEMILL_OK)
-        status = not_input(run, &run->quarantine, e);
+        status = not_read(run, &run->quarantine, e);
     if (status == TIDEMILL_OK)
         status = find_formats(run, format, e);
     if (status == TIDEMILL_OK)
@@ -390,7 +385,7 @@ static void complete(struct tidemill_run *run)
 static bool may_replace(const struct tidemill_run *run)
 {
     return run->status != TIDEMILL_E_SPEC && !tm_sink_same(&run->out, &run->quarantine) &&
-           not_input(run, &run->quarantine, NULL) == TIDEMILL_OK;
+           not_read(run, &run->quarantine, NULL) == TIDEMILL_OK;
 }
 
 /* The run cannot go on; what was committed still reaches the output. */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -25,7 +26,13 @@ struct fdio {
     enum fdio_kind kind;
 };
 
-/* `flags`: O_RDONLY or O_WRONLY. E_SYSTEM when it is no open descriptor. */
+/* Do both speak of the same file? */
+static inline bool fdio_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* `flags`: O_RDONLY or O_WRONLY. E_SYSTEM when it is no descriptor that is open for that. */
 int tm_fdio_open(struct fdio *f, int fd, int flags, err *e);
 /* A descriptor that was opened for us: closed by tm_fdio_close. */
 int tm_fdio_own(struct fdio *f, int fd, int flags, err *e);

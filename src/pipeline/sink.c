@@ -279,7 +279,7 @@ bool tm_sink_same(const struct sink *a, const struct sink *b)
         seen = folders[i] && stat(folders[i], &in[i]) == 0 && seen;
         free(folders[i]);
     }
-    return seen && in[0].st_dev == in[1].st_dev && in[0].st_ino == in[1].st_ino;
+    return seen && fdio_same_file(&in[0], &in[1]);
 }
 
 /* ---- Writing ---- */
