@@ -16,8 +16,7 @@ import unittest
 import harness
 
 # Each N up to here is tried, and so many of those behind it.
-PART = int(os.environ.get("TIDEMILL_PART", "1"))
-EVERY, SAMPLES = (1000000, 0) if harness.LONG else (3, 0) if harness.SANITIZED else (8 // PART, 4 // PART)
+EVERY, SAMPLES = (1000000, 0) if harness.LONG else (2, 0) if harness.SANITIZED else (5, 3)
 TRIES = 3
 TEXT = """
 return function(r, ctx)
