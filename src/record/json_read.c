@@ -39,7 +39,7 @@ struct json_reader *tm_json_reader_new(uint32_t max_depth)
     r->nest.max_depth = json_max_depth(max_depth);
     r->end_name = "end of line";
     r->expected = 12;
-    r->nest.stack = calloc(r->nest.max_depth, sizeof *r->nest.stack);
+    r->nest.stack = malloc(r->nest.max_depth * sizeof *r->nest.stack);
     if (!r->nest.stack) {
         free(r);
         return NULL;
