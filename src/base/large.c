@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/region.h"
 #include "base/sanitized.h"
 
 #define MAPPED_MIN ((size_t)64 << 10)
@@ -64,6 +65,9 @@ void *tm_large_new(size_t n)
 {
     if (!is_mapped(n))
         return malloc(n);
+    void *part = tm_region_take(n);
+    if (part)
+        return part;
     size_t size = whole(n);
     if (!size)
         return NULL;
@@ -96,14 +100,17 @@ static void *remap(struct piece *piece, size_t n)
 
 void *tm_large_grow(void *p, size_t old, size_t n)
 {
+    bool inside = tm_region_has(p);
     if (!is_mapped(n))
         return realloc(p, n);
-    if (is_mapped(old))
+    if (inside && tm_region_resize(p, old, n))
+        return p;
+    if (is_mapped(old) && !inside)
         return remap(piece_of(p), n);
     void *more = tm_large_new(n);
     if (more && p) {
         memcpy(more, p, old);
-        free(p);
+        tm_large_free(p, old);
     }
     return more;
 }
@@ -112,6 +119,10 @@ void tm_large_free(void *p, size_t n)
 {
     if (!is_mapped(n)) {
         free(p);
+        return;
+    }
+    if (tm_region_has(p)) {
+        tm_region_resize(p, n, 0);
         return;
     }
     struct piece *piece = piece_of(p);

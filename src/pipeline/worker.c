@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/region.h"
 #include "base/sanitized.h"
 #include "pipeline/protocol.h"
 #include "pipeline/watchdog.h"
@@ -362,6 +363,7 @@ int tm_worker_main(const struct script_function *functions, size_t functions_n)
     struct worker w = {.functions = functions, .functions_n = functions_n};
     struct frame f;
     bool more = true;
+    tm_region_open();
     if (!rule_by_c() || !tm_watchdog_listen())
         return WORKER_EXIT_PROTOCOL;
     tm_script_promote_lua();

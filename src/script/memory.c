@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/region.h"
+
 #define SLAB_SIZE ((size_t)32 << 10)
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -29,11 +31,14 @@ static inline size_t class_of(size_t size)
 /* A new slab; what was left of the last one is too small for anything and stays unused. */
 static bool add_slab(struct memory *m)
 {
-    char *slab = malloc(SLAB_SIZE);
-    if (!slab)
-        return false;
-    memcpy(slab, &m->slabs, sizeof m->slabs);
-    m->slabs = slab;
+    char *slab = tm_region_take(SLAB_SIZE);
+    if (!slab) {
+        slab = malloc(SLAB_SIZE);
+        if (!slab)
+            return false;
+        memcpy(slab, &m->slabs, sizeof m->slabs);
+        m->slabs = slab;
+    }
     m->slab = slab + 16;
     m->slab_end = slab + SLAB_SIZE;
     return true;
@@ -61,22 +66,58 @@ static void give_small(struct memory *m, void *p, size_t size)
     *list = p;
 }
 
+/* MEMORY_MEDIUMS and more: it is larger than those. */
+static inline size_t medium_of(size_t size)
+{
+    size_t medium = 0;
+    for (size_t n = (size - 1) / (2 * MEMORY_SMALL); n; n /= 2)
+        medium++;
+    return medium;
+}
+
+static void *take_more(struct memory *m, size_t size)
+{
+    size_t medium = medium_of(size);
+    if (medium >= MEMORY_MEDIUMS)
+        return malloc(size);
+    void *p = m->medium[medium];
+    if (p)
+        memcpy(&m->medium[medium], p, sizeof p);
+    else
+        p = tm_region_take(2 * (size_t)MEMORY_SMALL << medium);
+    return p ? p : malloc(size);
+}
+
 static void give(struct memory *m, void *p, size_t size)
 {
-    if (size && is_small(size))
+    if (size && is_small(size)) {
         give_small(m, p, size);
-    else
+    } else if (tm_region_has(p)) {
+        void **list = &m->medium[medium_of(size)];
+        memcpy(p, list, sizeof *list);
+        *list = p;
+    } else {
         free(p);
+    }
+}
+
+/* Would both sizes get the same block, if it is not malloc's? */
+static bool is_same_class(size_t a, size_t b)
+{
+    if (is_small(a) || is_small(b))
+        return is_small(a) && is_small(b) && class_of(a) == class_of(b);
+    return medium_of(a) == medium_of(b);
 }
 
 /* Another block for what `p` holds. Where neither is small, realloc may do better. */
 static void *move(struct memory *m, void *p, size_t old, size_t size)
 {
-    if (!is_small(size) && !is_small(old))
+    bool pooled = is_small(old) || tm_region_has(p);
+    if (!pooled && !is_small(size))
         return realloc(p, size);
-    if (is_small(size) && is_small(old) && class_of(old) == class_of(size))
+    if (pooled && is_same_class(old, size))
         return p;
-    void *q = is_small(size) ? take_small(m, size) : malloc(size);
+    void *q = is_small(size) ? take_small(m, size) : take_more(m, size);
     if (q) {
         memcpy(q, p, old < size ? old : size);
         give(m, p, old);
@@ -161,7 +202,8 @@ void *tm_memory_allocate(void *data, void *p, size_t old, size_t size)
     if (size > old && m->cap && m->used + (size - old) > m->cap) {
         return deny(m, size, true);
     }
-    void *q = !p ? is_small(size) ? take_small(m, size) : malloc(size) : move(m, p, old, size);
+    void *q = !p ? is_small(size) ? take_small(m, size) : take_more(m, size)
+                 : move(m, p, old, size);
     if (!q && size <= old)
         return p; /* Lua takes it for granted that shrinking works */
     if (!q)

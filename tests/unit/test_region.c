@@ -1,0 +1,198 @@
+/*
+ * The region of a worker: pieces that do not overlap, the last of which may grow, until it is used up.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/large.h"
+#include "base/region.h"
+#include "base/sanitized.h"
+#include "script/memory.h"
+
+#define REGION ((size_t)2 << 20)
+
+/* First of all: later tests open one. */
+static void test_none(void **state)
+{
+    int here;
+    (void)state;
+    assert_null(tm_region_take(1));
+    assert_false(tm_region_has(&here));
+    assert_false(tm_region_has(NULL));
+}
+
+/* A fresh one; sanitizers allow none. */
+static void open_one(void)
+{
+    tm_region_open();
+    if (SANITIZED)
+        skip();
+}
+
+static void test_pieces(void **state)
+{
+    (void)state;
+    open_one();
+    char *first = tm_region_take(100), *second = tm_region_take(1), *third = tm_region_take(64);
+    assert_true((uintptr_t)first % REGION == 0);
+    assert_ptr_equal(second, first + 128);
+    assert_ptr_equal(third, second + 64);
+    assert_true(tm_region_has(first) && tm_region_has(third + 63));
+    assert_false(tm_region_has(first - 1) || tm_region_has(first + REGION));
+    memset(first, 1, 100);
+    memset(third, 3, 64);
+    /* Only the last one grows; any may shrink. */
+    assert_false(tm_region_resize(first, 100, 101));
+    assert_true(tm_region_resize(first, 100, 10));
+    assert_true(tm_region_resize(third, 64, 1000));
+    char *fourth = tm_region_take(1);
+    assert_ptr_equal(fourth, third + 1024);
+    assert_true(tm_region_resize(fourth, 1, 0));
+    assert_ptr_equal(tm_region_take(5), fourth);
+    assert_true(tm_region_resize(first, 10, 0)); /* leaves no room */
+    assert_true(tm_region_take(1) > (void *)fourth);
+    for (int i = 0; i < 64; i++)
+        assert_int_equal(third[i], 3);
+}
+
+static void test_end(void **state)
+{
+    static const size_t too_large[] = {REGION + 1, SIZE_MAX - 62, SIZE_MAX};
+    (void)state;
+    open_one();
+    for (size_t i = 0; i < sizeof too_large / sizeof *too_large; i++)
+        assert_null(tm_region_take(too_large[i]));
+    char *all = tm_region_take(REGION - 64), *last = tm_region_take(64);
+    assert_non_null(all);
+    assert_ptr_equal(last, all + REGION - 64);
+    memset(all, 7, REGION);
+    assert_null(tm_region_take(1));
+    for (size_t i = 0; i < sizeof too_large / sizeof *too_large; i++)
+        assert_false(tm_region_resize(last, 64, too_large[i]));
+    assert_true(tm_region_resize(last, 64, 0));
+    assert_ptr_equal(tm_region_take(64), last);
+}
+
+/* Buffers of the pipes: inside as long as there is room, and moved out of it with what they hold. */
+static void test_large(void **state)
+{
+    (void)state;
+    open_one();
+    size_t n = 64 << 10, more = 3 * REGION;
+    unsigned char *a = tm_large_new(n), *b = tm_large_new(n);
+    assert_true(tm_region_has(a) && tm_region_has(b));
+    memset(a, 1, n);
+    memset(b, 2, n);
+    assert_ptr_equal(tm_large_grow(b, n, 2 * n), b);
+    unsigned char *moved = tm_large_grow(a, n, 3 * n);
+    assert_true(moved > b && tm_region_has(moved));
+    moved = tm_large_grow(moved, 3 * n, more);
+    assert_false(tm_region_has(moved));
+    for (size_t i = 0; i < n; i++)
+        assert_true(moved[i] == 1 && b[i] == 2);
+    moved[more - 1] = 1;
+    tm_large_free(moved, more);
+    /* What the moved one had is there again. */
+    unsigned char *next = tm_large_new(3 * n);
+    assert_ptr_equal(next, b + 2 * n);
+    tm_large_free(next, 3 * n);
+    tm_large_free(b, 2 * n);
+    unsigned char *rest = tm_large_new(REGION - n), *outside = tm_large_new(n);
+    assert_ptr_equal(rest, b);
+    assert_false(tm_region_has(outside));
+    tm_large_free(outside, n);
+}
+
+/* Blocks of Lua's that are not small: in classes, each of which uses again what was given back. */
+static void test_classes(void **state)
+{
+    static const struct {
+        size_t size, again, other;
+    } rows[] = {
+        {257, 512, 513},    {512, 257, 1025},      {513, 1024, 512},
+        {1025, 2048, 1024}, {16385, 32768, 16384}, {32768, 16385, 8192},
+    };
+    (void)state;
+    open_one();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct memory m = {0};
+        char *p = tm_memory_allocate(&m, NULL, 0, rows[i].size);
+        assert_true(tm_region_has(p));
+        tm_memory_allocate(&m, p, rows[i].size, 0);
+        char *other = tm_memory_allocate(&m, NULL, 0, rows[i].other);
+        assert_ptr_not_equal(other, p);
+        assert_ptr_equal(tm_memory_allocate(&m, NULL, 0, rows[i].again), p);
+        /* Within its class it stays where it is. */
+        assert_ptr_equal(tm_memory_allocate(&m, p, rows[i].again, rows[i].size), p);
+        assert_int_equal(m.used, rows[i].size + rows[i].other);
+        char *large = tm_memory_allocate(&m, p, rows[i].size, 32769);
+        assert_non_null(large);
+        assert_false(tm_region_has(large));
+        tm_memory_allocate(&m, large, 32769, 0);
+        tm_memory_allocate(&m, other, rows[i].other, 0);
+        tm_memory_release(&m);
+    }
+}
+
+struct piece {
+    unsigned char *p;
+    size_t n;
+};
+
+static unsigned char byte_of(size_t piece, size_t i)
+{
+    return (unsigned char)(piece + 7 * i);
+}
+
+/* Blocks of Lua's of all sizes made, resized and given back at random keep what they hold. */
+static void play_with_lua_memory(void)
+{
+    static const size_t most[] = {40, 600, 5000, 70000};
+    struct memory m = {0};
+    struct piece pieces[64] = {{NULL, 0}};
+    uint32_t random = 17;
+    for (int turn = 0; turn < 20000; turn++) {
+        random = random * 1664525 + 1013904223;
+        size_t k = random >> 26;
+        random = random * 1664525 + 1013904223;
+        struct piece *x = &pieces[k];
+        size_t size = (random >> 4) % most[random >> 30];
+        size_t kept = x->n < size ? x->n : size;
+        x->p = tm_memory_allocate(&m, x->p, x->n, size);
+        assert_true(x->p || !size);
+        x->n = size;
+        for (size_t i = 0; i < kept; i++)
+            if (x->p[i] != byte_of(k, i))
+                fail_msg("turn %d: byte %zu of %zu", turn, i, size);
+        for (size_t i = kept; i < size; i++)
+            x->p[i] = byte_of(k, i);
+    }
+    for (size_t k = 0; k < sizeof pieces / sizeof *pieces; k++)
+        tm_memory_allocate(&m, pieces[k].p, pieces[k].n, 0);
+    assert_int_equal(m.used, 0);
+    tm_memory_release(&m);
+}
+
+static void test_lua_memory(void **state)
+{
+    (void)state;
+    play_with_lua_memory(); /* in what the tests before have left: nothing */
+    tm_region_open();
+    play_with_lua_memory(); /* in one that is soon used up */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_none),    cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_end),     cmocka_unit_test(test_large),
+        cmocka_unit_test(test_classes), cmocka_unit_test(test_lua_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
