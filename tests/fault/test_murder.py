@@ -6,6 +6,8 @@ the time. The short form kills every 5 ms: its runs are short.
 Nothing gets done where workers are killed faster than they start. A sanitizer's take more than 5 ms
 for that, and all do on a virtual machine whose page faults are slow: the short form then waits for as
 long as a run of one record takes. The long form does not, as its bound is the promise.
+
+A record takes 2 us of Lua: turns of a loop, as many as this build does in that time.
 """
 
 import json
@@ -21,9 +23,18 @@ N = 2000000 if harness.LONG else 100000
 KILLS = 200 if harness.LONG else 1
 TRIES = 5
 EVERY = 0.01 if harness.LONG else 0.005
+TURN = """
+return function(r)
+  local begin, t = os.clock(), 0
+  for i = 1, 10000000 do t = t + i end
+  r.turn = (os.clock() - begin) / 10000000
+  return r
+end
+"""
 TEXT = """
 return function(r, ctx)
-  poison.burn(2)
+  local t = 0
+  for i = 1, TURNS do t = t + i end
   r.double = r.n * 2
   if ctx.index % 1000 == 7 then return nil end
   if ctx.index % 1000 == 8 then error("no") end
@@ -38,9 +49,12 @@ class Murder(unittest.TestCase):
         cls.file = harness.write("in.jsonl", "".join('{"n":%d}\n' % i for i in range(1, N + 1)))
         cls.wanted = b"".join(b'{"n":%d,"double":%d}\n' % (i, 2 * i) for i in range(1, N + 1) if i % 1000 not in (7, 8))
         cls.rejects = [i for i in range(1, N + 1) if i % 1000 == 8]
+        one = harness.script(TURN, harness.write("one.jsonl", '{"n":1}\n'))
+        turn = min(json.loads(harness.run(one).stdout)["turn"] for _ in range(TRIES))
+        cls.text = TEXT.replace("TURNS", str(max(1, round(2e-6 / turn))))
 
     def command(self, file, **options):
-        return harness.script(harness.poison() + TEXT, file, "-o", harness.path("out.jsonl"), "--stats",
+        return harness.script(self.text, file, "-o", harness.path("out.jsonl"), "--stats",
                               harness.path("stats.json"), errors__policy="quarantine", errors__max="unlimited",
                               errors__quarantine=harness.path("rejects.jsonl"), **options)
 
