@@ -333,29 +333,14 @@ static bool handle(struct worker *w, const struct frame *f)
 }
 
 /*
- * The C locale rules everywhere: numbers, sorting, os.date, and programs that the script starts. setenv(3)
- * would do, but has the linker look for what it calls, which in a forked worker takes a tenth of the pages of
- * its whole start.
+ * The C locale rules everywhere: numbers, sorting, os.date, and programs that the script starts. (setenv(3) would
+ * have the linker look for what it calls, which in a forked worker takes a tenth of the pages of its whole start.)
  */
 static bool rule_by_c(void)
 {
-    static char entry[] = "LC_ALL=C";
-    size_t n = 0;
+    static char entry[] = "LC_ALL=C"; /* stays part of the environment */
     setlocale(LC_ALL, "C");
-    for (; environ && environ[n]; n++)
-        if (strncmp(environ[n], entry, sizeof entry - sizeof "C") == 0) {
-            environ[n] = entry;
-            return true;
-        }
-    char **more = malloc((n + 2) * sizeof *more);
-    if (!more)
-        return false;
-    if (n)
-        memcpy(more, environ, n * sizeof *more);
-    more[n] = entry;
-    more[n + 1] = NULL;
-    environ = more;
-    return true;
+    return putenv(entry) == 0;
 }
 
 int tm_worker_main(const struct script_function *functions, size_t functions_n)
@@ -364,7 +349,9 @@ int tm_worker_main(const struct script_function *functions, size_t functions_n)
     struct frame f;
     bool more = true;
     tm_region_open();
-    if (!rule_by_c() || !tm_watchdog_listen())
+    if (!rule_by_c())
+        return WORKER_EXIT_MEMORY;
+    if (!tm_watchdog_listen())
         return WORKER_EXIT_PROTOCOL;
     tm_script_promote_lua();
     tm_frame_reader_init(&w.in, UINT32_MAX);
