@@ -169,6 +169,8 @@ static int __attribute__((noreturn)) child(void *data)
     }
     for (int fd = WORKER_FD_IN; fd <= WORKER_FD_LIFE; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
+    /* The parent may be a worker too, with ends elsewhere: a host's function may run a job of its own. */
+    tm_worker_ends = (struct worker_ends){WORKER_FD_IN, WORKER_FD_OUT, WORKER_FD_LIFE};
     if (start->places && !move_ends(start->places))
         _exit(126);
     if (!tm_process_watch_parent())

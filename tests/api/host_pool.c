@@ -1,7 +1,7 @@
 /*
  * A pool: the same worker processes over a hundred runs of several formats and columns; two pools
  * side by side; failed, stopped, abandoned and killed runs before good ones; the order in which a
- * host frees things.
+ * host frees things; jobs that a worker runs.
  */
 #include "host.h"
 
@@ -359,6 +359,49 @@ static void own_descriptors(void)
     CHECK(close(host_file) == 0 && fclose(notes) == 0);
 }
 
+/* ---- A job within a worker ---- */
+
+static int host_twice(lua_State *L)
+{
+    lua_pushinteger(L, 2 * lua_tointeger(L, 1));
+    return 1;
+}
+
+/* The output of a job over its text, one with functions of the host's where the second argument says so. */
+static int host_inner(lua_State *L)
+{
+    struct bytes out = {0};
+    tidemill_job *job = JOB("workers", "2", "transform.inline",
+                            "return function(r) r.twice = (tidemill.host.twice or "
+                            "function(n) return n + n end)(r.n) return r end");
+    if (lua_toboolean(L, 2))
+        CHECK_OK(tidemill_job_register(job, "twice", host_twice, &error));
+    CHECK_OK(tidemill_job_open(job, &error));
+    CHECK_OK(run_once(job, NULL, "inner.jsonl", lua_tostring(L, 1), &out));
+    lua_pushlstring(L, out.p, out.n);
+    bytes_free(&out);
+    tidemill_job_free(job);
+    return 1;
+}
+
+static void nested(void)
+{
+    static const char wanted[] = "{\"a\":\"{\\\"n\\\":4,\\\"twice\\\":8}\\n\","
+                                 "\"b\":\"{\\\"n\\\":5,\\\"twice\\\":10}\\n\"}\n";
+    struct bytes out = {0};
+    tidemill_job *job = JOB("workers", "2", "transform.inline",
+                            "return function(r) local inner = tidemill.host.inner "
+                            "r.a = inner('{\"n\":4}', true) r.b = inner('{\"n\":5}', false) "
+                            "return r end");
+    CHECK_OK(tidemill_job_register(job, "inner", host_inner, &error));
+    CHECK_OK(tidemill_job_open(job, &error));
+    CHECK_OK(run_once(job, NULL, "in.jsonl", "{}\n{}\n", &out));
+    CHECK(out.n == 2 * strlen(wanted));
+    CHECK(strncmp(out.p, wanted, strlen(wanted)) == 0);
+    bytes_free(&out);
+    tidemill_job_free(job);
+}
+
 int main(void)
 {
     /* What the test was started with is not to be in the way of own_descriptors(). */
@@ -371,6 +414,7 @@ int main(void)
     after_failures();
     abandoned();
     teardown();
+    nested();
     CHECK(open_descriptors() == before && !has_children());
     return 0;
 }
