@@ -13,7 +13,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Once in a process, before it has threads. Where the system refuses, there is none. */
+/*
+ * Before the process has threads. Where the system refuses, there is none. What was taken before, as in a worker
+ * that now is another one's parent, stays, but is not known any more: nobody may give it back.
+ */
 void tm_region_open(void);
 /* `n` bytes, aligned to 64; NULL: it has not so many. */
 void *tm_region_take(size_t n);
