@@ -16,6 +16,8 @@
 #include "pipeline/worker_state.h"
 
 #define MEMORY_ROOM ((rlim_t)8 << 20)
+/* Less than that, as the memory that malloc keeps is part of the process. */
+#define HEAP_KEPT ((size_t)4 << 20)
 
 struct worker_ends tm_worker_ends = {WORKER_FD_IN, WORKER_FD_OUT, WORKER_FD_LIFE};
 
@@ -343,12 +345,24 @@ static bool rule_by_c(void)
     return putenv(entry) == 0;
 }
 
+/*
+ * Garbage of Lua's goes in cycles. Have malloc keep its heap from one to the next, where it would give back all but
+ * 128 KiB and touch each page anew: once it gave back a block of its own pages, it keeps as much as two of those
+ * (mallopt(3), M_MMAP_THRESHOLD; and unlike with M_TRIM_THRESHOLD, more where a script's blocks are larger).
+ */
+static void keep_heap(void)
+{
+    void *volatile block = malloc(HEAP_KEPT / 2);
+    free(block);
+}
+
 int tm_worker_main(const struct script_function *functions, size_t functions_n)
 {
     struct worker w = {.functions = functions, .functions_n = functions_n};
     struct frame f;
     bool more = true;
     tm_region_open();
+    keep_heap();
     if (!rule_by_c())
         return WORKER_EXIT_MEMORY;
     if (!tm_watchdog_listen())

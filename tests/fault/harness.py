@@ -88,8 +88,8 @@ def run(command, **options):
 
 
 class Measured:
-    """A command's run to its end: status, output, messages, seconds, and the largest resident size
-    of any of its processes (or of this one, if that is larger), in bytes."""
+    """A command's run to its end: status, output, messages, seconds, page faults, and the largest resident
+    size of any of its processes (or of this one, if that is larger), in bytes."""
 
     def __init__(self, command, **options):
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -102,6 +102,7 @@ class Measured:
             self.seconds = time.monotonic() - begin
             self.status = process.returncode = os.waitstatus_to_exitcode(status)
             self.largest = usage.ru_maxrss << 10
+            self.faults = usage.ru_minflt
             out.seek(0)
             err.seek(0)
             self.output, self.messages = out.read(), err.read()

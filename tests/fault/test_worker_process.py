@@ -52,6 +52,24 @@ class WorkerProcess(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(done.stdout, b"".join(b'{"text":"%s","seen":%d}\n' % (b"x" * n, n) for n in range(100)))
 
+    @unittest.skipIf(harness.SANITIZED, "a sanitizer has a malloc of its own")
+    def test_heap_stays(self):
+        """From one cycle of Lua's collector to the next: it is not given back and touched anew each time."""
+        text = """
+            local n = 0
+            return function(r)
+              n = n + 1
+              local long, parts = ("ab"):rep(n * 7919 % 40000), {}
+              for i = 1, n % 50 do parts[i] = ("q"):rep(i * n % 700) end
+              return {length = #long + #table.concat(parts)}
+            end
+            """
+        file = harness.write("many.jsonl", b'{"x":1}\n' * 5000)
+        for isolation in ISOLATIONS:
+            done = harness.Measured(harness.script(text, file, workers=1, isolation=isolation))
+            self.assertEqual(done.status, 0, done.messages)
+            self.assertLess(done.faults, 5000)
+
     def test_program_that_cannot_start(self):
         """Nobody else is killed in its place, though it may be gone before anything of it is known."""
         worker = harness.write("worker", "no program\n")
