@@ -59,13 +59,6 @@ static void *take_small(struct memory *m, size_t size)
     return p;
 }
 
-static void give_small(struct memory *m, void *p, size_t size)
-{
-    void **list = &m->free[class_of(size)];
-    memcpy(p, list, sizeof *list);
-    *list = p;
-}
-
 /* MEMORY_MEDIUMS and more: it is larger than those. */
 static inline size_t medium_of(size_t size)
 {
@@ -90,10 +83,12 @@ static void *take_more(struct memory *m, size_t size)
 
 static void give(struct memory *m, void *p, size_t size)
 {
-    if (size && is_small(size)) {
-        give_small(m, p, size);
-    } else if (tm_region_has(p)) {
-        void **list = &m->medium[medium_of(size)];
+    void **list = NULL;
+    if (is_small(size))
+        list = &m->free[class_of(size)];
+    else if (tm_region_has(p))
+        list = &m->medium[medium_of(size)];
+    if (list) {
         memcpy(p, list, sizeof *list);
         *list = p;
     } else {
@@ -195,7 +190,8 @@ void *tm_memory_allocate(void *data, void *p, size_t old, size_t size)
         p = NULL;
     }
     if (size == 0) {
-        give(m, p, old);
+        if (p)
+            give(m, p, old);
         m->used -= old;
         return NULL;
     }
