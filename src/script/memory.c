@@ -7,20 +7,13 @@
 #include <string.h>
 
 #include "base/region.h"
+#include "base/sanitized.h"
 
 #define SLAB_SIZE ((size_t)32 << 10)
 
-#if defined(__SANITIZE_ADDRESS__)
-#define POOLED false
-#elif defined(__has_feature)
-#define POOLED (!__has_feature(address_sanitizer) && !__has_feature(memory_sanitizer))
-#else
-#define POOLED true
-#endif
-
 static inline bool is_small(size_t size)
 {
-    return POOLED && size <= MEMORY_SMALL;
+    return !SANITIZED && size <= MEMORY_SMALL;
 }
 
 static inline size_t class_of(size_t size)
