@@ -31,7 +31,7 @@ int tm_filter_start(struct filter *f, const struct filter_kind *kind, bool compr
     if (pipe2(report, O_CLOEXEC))
         return tm_err_errno(e, TIDEMILL_E_WORKER, errno, "cannot make the pipes of a filter");
     struct process_config process = {
-        .filter = compress ? kind->compress : kind->decompress,
+        .role = compress ? kind->compress : kind->decompress,
         .exec = config->exec,
         .program = config->program,
         .log_fd = report[1],

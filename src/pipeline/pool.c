@@ -32,6 +32,7 @@ static size_t frame_max(const struct spec *spec)
 int tm_pool_init(struct pool *p, const struct plan *plan, err *e)
 {
     *p = (struct pool){.plan = plan};
+    tm_fork_server_init(&p->server);
     p->workers = calloc(plan->workers, sizeof *p->workers);
     if (!p->workers)
         return tm_err_memory(e, "the workers");
@@ -78,6 +79,8 @@ void tm_pool_release(struct pool *p)
         tm_frame_reader_release(&p->workers[i].reader);
         tm_pool_drop_left(&p->workers[i]);
     }
+    if (p->workers)
+        tm_fork_server_release(&p->server);
     free(p->workers);
     *p = (struct pool){0};
 }
@@ -103,7 +106,8 @@ static int send_job(struct pool *p, struct worker_handle *w, err *e)
     return tm_link_put(&w->link, &b, (struct slice){0}, e);
 }
 
-int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
+/* A worker that takes the place of a dead one is forked by the fork server, where that can be had. */
+static int start_process(struct pool *p, struct process *process, err *e)
 {
     const struct plan *plan = p->plan;
     struct process_config config = {
@@ -114,7 +118,18 @@ int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
         .functions = plan->functions,
         .functions_n = plan->functions_n,
     };
-    int status = tm_process_start(&w->process, &config, e);
+    if (p->died && tm_fork_server_start(&p->server, process, &config))
+        return TIDEMILL_OK;
+    int status = tm_process_start(process, &config, e);
+    if (status == TIDEMILL_OK || !tm_pool_is_short(e) || !tm_fork_server_resign(&p->server))
+        return status;
+    /* What the server has taken is there for a worker now. */
+    return tm_process_start(process, &config, e);
+}
+
+int tm_pool_start(struct pool *p, struct worker_handle *w, err *e)
+{
+    int status = start_process(p, &w->process, e);
     if (status != TIDEMILL_OK)
         return status;
     w->state = WORKER_STARTING;

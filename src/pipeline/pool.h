@@ -6,6 +6,7 @@
 #define TM_PIPELINE_POOL_H
 
 #include "pipeline/chunk.h"
+#include "pipeline/fork_server.h"
 #include "pipeline/frame.h"
 #include "pipeline/link.h"
 #include "pipeline/loop.h"
@@ -62,6 +63,7 @@ struct worker_handle {
 struct pool {
     const struct plan *plan;
     struct worker_handle *workers; /* plan->workers of them */
+    struct fork_server server;     /* of those that replace others */
     uint32_t started;              /* workers with a process */
     uint32_t peak;                 /* `started` at its highest */
     bool busy;                     /* a run uses it */

@@ -21,9 +21,11 @@ struct process {
     int life;  /* closing it kills the child */
 };
 
+#define ROLE_FORK_SERVER "fork-server"
+
 struct process_config {
-    const char *filter;  /* be this filter (filter_main.h); NULL: a worker */
-    bool exec;           /* run the worker program; otherwise fork where that is safe */
+    const char *role; /* NULL: a worker; or ROLE_FORK_SERVER, or a filter's name (filter_main.h) */
+    bool exec;        /* run the worker program; otherwise fork where that is safe */
     const char *program; /* path of the worker program, NULL: look for it */
     int log_fd;          /* becomes the child's 1 and 2; -1: /dev/null */
     size_t pipe_size;    /* asked for; what the system gives is fine */
@@ -50,6 +52,9 @@ void tm_process_wait(struct process *p, int *status);
 
 /* Does it end by itself within so many ms? Yes, where the system cannot tell (kernels before 5.3). */
 bool tm_process_ends(const struct process *p, int ms);
+
+/* Is it a child of ours that was not reaped, whether it lives or not? */
+bool tm_process_is_ours(const struct process *p);
 
 /* Has somebody stopped it (SIGSTOP)? */
 bool tm_process_is_stopped(const struct process *p);

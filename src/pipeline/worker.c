@@ -356,11 +356,8 @@ static void keep_heap(void)
     free(block);
 }
 
-int tm_worker_main(const struct script_function *functions, size_t functions_n)
+int tm_worker_prepare(void)
 {
-    struct worker w = {.functions = functions, .functions_n = functions_n};
-    struct frame f;
-    bool more = true;
     tm_region_open();
     keep_heap();
     if (!rule_by_c())
@@ -368,6 +365,14 @@ int tm_worker_main(const struct script_function *functions, size_t functions_n)
     if (!tm_watchdog_listen())
         return WORKER_EXIT_PROTOCOL;
     tm_script_promote_lua();
+    return 0;
+}
+
+int tm_worker_main(const struct script_function *functions, size_t functions_n)
+{
+    struct worker w = {.functions = functions, .functions_n = functions_n};
+    struct frame f;
+    bool more = true;
     tm_frame_reader_init(&w.in, UINT32_MAX);
     while (more) {
         switch (tm_frame_next(&w.in, &f)) {

@@ -28,6 +28,12 @@ enum {
 };
 
 /*
+ * What a process does once before it, or those that it forks, are workers. Returns its exit status where that fails,
+ * or 0.
+ */
+int tm_worker_prepare(void);
+
+/*
  * Live as a worker on those descriptors until the END frame or the end of input. Returns the exit
  * status of the process. `functions` are the host's own, none in an executed worker.
  */

@@ -151,6 +151,14 @@ def offspring(pid):
         return children(pid)
 
 
+def is_worker(pid):
+    """Not a fork server, whose first descriptor of its own is a socket, or none."""
+    try:
+        return os.readlink("/proc/%d/fd/3" % pid).startswith("pipe:")
+    except OSError:
+        return False
+
+
 def status_of(pid):
     """/proc/PID/status as a dictionary; empty when there is no such process."""
     try:

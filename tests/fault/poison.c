@@ -6,9 +6,12 @@
  */
 #define _GNU_SOURCE
 #include <lauxlib.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -111,13 +114,40 @@ static int child(lua_State *L)
     return 1;
 }
 
+/* Does the C library know this thread by its number, and the kernel the mutexes to free when it dies? */
+static int is_known(lua_State *L)
+{
+    pthread_mutexattr_t kind;
+    pthread_mutex_t mutex;
+    void *mutexes = NULL;
+    size_t size = 0;
+    pthread_mutexattr_init(&kind);
+    pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&mutex, &kind);
+    pthread_mutex_lock(&mutex);
+#ifdef __GLIBC__
+    bool numbered = mutex.__data.__owner == gettid();
+#else
+    bool numbered = true;
+#endif
+    pthread_mutex_unlock(&mutex);
+    pthread_mutex_destroy(&mutex);
+    pthread_mutexattr_destroy(&kind);
+    syscall(SYS_get_robust_list, 0, &mutexes, &size);
+    lua_pushboolean(L, numbered && mutexes);
+    return 1;
+}
+
 int luaopen_poison(lua_State *L);
 int luaopen_poison(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"crash", crash},    {"eat", eat},   {"spin", spin},     {"eat_and_abort", eat_and_abort},
-        {"sleep", sleep_on}, {"burn", burn}, {"linger", linger}, {"exit_on_signal", exit_on_signal},
-        {"child", child},    {NULL, NULL},
+        {"crash", crash},    {"eat", eat},
+        {"spin", spin},      {"eat_and_abort", eat_and_abort},
+        {"sleep", sleep_on}, {"burn", burn},
+        {"linger", linger},  {"exit_on_signal", exit_on_signal},
+        {"child", child},    {"is_known", is_known},
+        {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -217,6 +218,32 @@ int clone(int (*child)(void *), void *stack, int flags, void *data, ...)
     if (pid == 0)
         _exit(child(data));
     return pid;
+}
+
+/* What a fork server forks with has no other name. */
+long syscall(long number, ...)
+{
+    REAL(long, "syscall", (long, ...))
+    long a[6];
+    va_list rest;
+    va_start(rest, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(rest, long);
+    va_end(rest);
+    return number == SYS_clone3 && fails("fork") ? -1
+                                                 : real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+    REAL(ssize_t, "sendmsg", (int, const struct msghdr *, int))
+    return fails("sendmsg") ? -1 : real(fd, m, flags);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+    REAL(ssize_t, "recvmsg", (int, struct msghdr *, int))
+    return fails("recvmsg") ? -1 : real(fd, m, flags);
 }
 
 static void make_small(int *fds)

@@ -73,7 +73,7 @@ class Murder(unittest.TestCase):
                 # The clock is what this test is about; nothing waits for it to have an effect.
                 due += every or EVERY
                 time.sleep(max(0, due - time.monotonic()))
-                workers = harness.offspring(process.pid) if every else []
+                workers = list(filter(harness.is_worker, harness.offspring(process.pid))) if every else []
                 if workers:
                     harness.kill(rng.choice(workers))
                     killed += 1

@@ -42,6 +42,11 @@ CALLS = [
     ("write", errno.EINTR, "worker"),
     ("write", errno.EIO, "worker"),
     ("fork", errno.EAGAIN, "parent"),
+    ("fork", errno.EAGAIN, "worker"),  # a fork server
+    ("sendmsg", errno.ENOBUFS, "parent"),
+    ("sendmsg", errno.ETOOMANYREFS, "worker"),
+    ("recvmsg", errno.ENOMEM, "parent"),
+    ("recvmsg", errno.ENOMEM, "worker"),
     ("pipe2", errno.EMFILE, "parent"),
     ("open", errno.EMFILE, "parent"),
     ("open", errno.EMFILE, "worker"),

@@ -17,6 +17,8 @@ import unittest
 import harness
 
 ISOLATIONS = ("fork", "exec")
+# A worker is started by its parent, and by a fork server in place of one that died.
+ORIGINS = [(isolation, replaced) for isolation in ISOLATIONS for replaced in (False, True)]
 ECHO = "return function(r) return r end"
 
 
@@ -30,16 +32,20 @@ def bad_manners():
 
 
 @contextlib.contextmanager
-def with_idle_worker(command, **options):
-    """The command with one worker that has done a record and waits for the next."""
+def with_idle_worker(command, replaced=False, **options):
+    """The command with one worker that has done a record and waits for the next: the first, or one in its place."""
     options.setdefault("stdout", subprocess.PIPE)
     with harness.started(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
-        process.stdin.write(b'{"x":1}\n')
-        process.stdin.flush()
-        assert process.stdout.readline() == b'{"x":1}\n'
-        workers = harness.children(process.pid)
-        assert len(workers) == 1, workers
-        yield process, workers[0]
+        for turn in range(1 + replaced):
+            if turn:
+                harness.kill(worker)
+            process.stdin.write(b'{"x":1}\n')
+            process.stdin.flush()
+            assert process.stdout.readline() == b'{"x":1}\n'
+            everybody = harness.children(process.pid)
+            (worker,) = filter(harness.is_worker, everybody)
+            assert len(everybody) == 1 + turn, everybody
+        yield process, worker
 
 
 class WorkerProcess(unittest.TestCase):
@@ -84,9 +90,9 @@ class WorkerProcess(unittest.TestCase):
     def test_descriptors(self):
         """Only its own six, though the host had hundreds that a program would inherit."""
         extra = [os.open("/dev/zero", os.O_RDONLY) for _ in range(300)]
-        for isolation in ISOLATIONS:
+        for isolation, replaced in ORIGINS:
             command = harness.script(ECHO, "-i", "jsonl", isolation=isolation)
-            with with_idle_worker(command, pass_fds=extra) as (process, worker):
+            with with_idle_worker(command, replaced, pass_fds=extra) as (process, worker):
                 self.assertGreater(len(harness.descriptors(process.pid)), 300)
                 seen = harness.descriptors(worker)
                 self.assertEqual(sorted(seen), [0, 1, 2, 3, 4, 5], seen)
@@ -108,9 +114,9 @@ class WorkerProcess(unittest.TestCase):
             self.assertEqual(done.stdout, b'{"x":"0\\n1\\n2\\n3\\n"}\n', done.stderr)
 
     def test_signals_and_limits(self):
-        for isolation in ISOLATIONS:
+        for isolation, replaced in ORIGINS:
             command = harness.script(ECHO, "-i", "jsonl", isolation=isolation)
-            with with_idle_worker(command, preexec_fn=bad_manners) as (_, worker):
+            with with_idle_worker(command, replaced, preexec_fn=bad_manners) as (_, worker):
                 status = harness.status_of(worker)
                 names = ["SigBlk", "SigIgn", "SigPnd", "ShdPnd"]
                 for name in names:
@@ -121,12 +127,21 @@ class WorkerProcess(unittest.TestCase):
                     core = [line.split() for line in file if line.startswith("Max core")][0]
                 self.assertEqual(core[4:6], ["0", "0"])
 
+    def test_threads_and_mutexes(self):
+        """What fork(3) does for the C library in a child is done for all workers."""
+        text = harness.poison() + "return function(r) assert(poison.is_known()) return r end"
+        for isolation, replaced in ORIGINS:
+            with with_idle_worker(harness.script(text, "-i", "jsonl", isolation=isolation), replaced):
+                pass
+
     def test_normal_end_leaves_no_child(self):
-        command = harness.script(ECHO, "-i", "jsonl")
-        with with_idle_worker(command) as (process, worker):
-            process.stdin.close()
-            self.assertEqual(process.wait(harness.DEADLINE), 0, process.stderr.read())
-            self.assertFalse(harness.alive(worker))
+        for isolation, replaced in ORIGINS:
+            command = harness.script(ECHO, "-i", "jsonl", isolation=isolation)
+            with with_idle_worker(command, replaced) as (process, _):
+                everybody = harness.children(process.pid)
+                process.stdin.close()
+                self.assertEqual(process.wait(harness.DEADLINE), 0, process.stderr.read())
+                self.assertFalse(list(filter(harness.alive, everybody)))
 
 
 class Orphans(unittest.TestCase):
@@ -151,6 +166,17 @@ class Orphans(unittest.TestCase):
     def test_idle(self):
         for isolation in ISOLATIONS:
             self.vanish(harness.script(ECHO, "-i", "jsonl", isolation=isolation), 1, b'{"x":1}\n')
+
+    def test_replaced(self):
+        """And so does the fork server."""
+        for isolation in ISOLATIONS:
+            command = harness.script(ECHO, "-i", "jsonl", isolation=isolation)
+            with with_idle_worker(command, replaced=True) as (process, _):
+                everybody = harness.children(process.pid)
+                self.assertEqual(len(everybody), 2)
+                process.kill()
+                for child in everybody:
+                    harness.until(lambda: not harness.alive(child), "the end of an orphan")
 
     def test_spinning(self):
         for text in ("return function(r) while true do end end",
