@@ -49,8 +49,6 @@ static void dismiss_workers(struct tidemill_run *run)
         tm_pool_drop_left(w);
         w->hand_n = 0;
     }
-    if (run->pool == &run->own)
-        tm_fork_server_release(&run->own.server);
 }
 
 /* The pool is the next run's, and may be freed before this one. */

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,7 +24,11 @@
 #include "pipeline/worker.h"
 
 #define ANSWER_NS  1000000000
+#define LOOK_MS    10
 #define FUTILE_MAX 4
+/* What this process may have at least, of which half the descriptors are left. */
+#define FILES_MIN     64
+#define PROCESSES_MIN 256
 
 #define ENDS 3
 
@@ -156,6 +161,13 @@ void tm_fork_server_init(struct fork_server *s)
     tm_process_init(&s->process);
 }
 
+static void close_end(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 /*
  * Whoever it has forked and not told of is in its group, and dies with it. All are our children, and are reaped
  * before its number can be another's: unless it is not ours (any more), as the host reaps for itself.
@@ -165,6 +177,9 @@ void tm_fork_server_release(struct fork_server *s)
     siginfo_t info;
     int status;
     tm_process_kill(&s->process);
+    /* A host that is another user by now may not kill it: these do, as they close. */
+    close_end(&s->process.in);
+    close_end(&s->process.life);
     if (tm_process_is_ours(&s->process))
         while (waitid(P_PGID, (id_t)s->process.pid, &info, WEXITED) == 0 || errno == EINTR)
             continue;
@@ -179,6 +194,16 @@ bool tm_fork_server_resign(struct fork_server *s)
     return was;
 }
 
+/* Where there is little room for them, descriptors and processes are for those who do the work. */
+static bool is_room(const struct fork_server *s)
+{
+    struct rlimit files, processes;
+    return getrlimit(RLIMIT_NOFILE, &files) == 0 && getrlimit(RLIMIT_NPROC, &processes) == 0 &&
+           files.rlim_cur >= FILES_MIN &&
+           (rlim_t)s->process.life < files.rlim_cur - FILES_MIN / 2 &&
+           processes.rlim_cur >= PROCESSES_MIN;
+}
+
 static bool begin_server(struct fork_server *s, const struct process_config *config)
 {
     struct process_config own = *config;
@@ -187,29 +212,39 @@ static bool begin_server(struct fork_server *s, const struct process_config *con
     if (tm_process_start(&s->process, &own, &ignored) != TIDEMILL_OK)
         return false;
     /* Its answers come by the socket that it is asked by. */
-    close(s->process.out);
-    s->process.out = -1;
-    return true;
+    close_end(&s->process.out);
+    if (!is_room(s))
+        tm_fork_server_resign(s);
+    return !s->hopeless;
 }
 
-/* Wait until something can be read; false after too long. */
-static bool await_answer(int socket)
+/* Wait until something can be read; false when it takes too long, or somebody has stopped the server. */
+static bool await_answer(const struct fork_server *s)
 {
-    struct pollfd in = {socket, POLLIN, 0};
-    int64_t left, end = clock_now() + ANSWER_NS;
-    int ready = 0;
-    while (ready <= 0 && (left = end - clock_now()) > 0)
-        ready = poll(&in, 1, (int)(left / 1000000) + 1);
+    struct pollfd in = {s->process.in, POLLIN, 0};
+    int64_t end = clock_now() + ANSWER_NS;
+    int ready = poll(&in, 1, LOOK_MS);
+    while (ready <= 0 && clock_now() < end && !tm_process_is_stopped(&s->process))
+        ready = poll(&in, 1, LOOK_MS);
     return ready > 0;
 }
 
-static bool take_answer(int socket, int *number, int *pidfd)
+/*
+ * A worker that is a child of ours, in a group of its own from now on. It does not run a script before it is told its
+ * job: whatever that starts is in the new group. (A program around the worker's may have it for a child instead.)
+ */
+static bool take_answer(int socket, struct process *p)
 {
-    if (!receive_message(socket, number, pidfd, 1))
+    int number, pidfd;
+    if (!receive_message(socket, &number, &pidfd, 1))
         return false;
-    if (*number > 0)
+    if (number > 0 && setpgid(number, number) == 0) {
+        p->pid = number;
+        p->pidfd = pidfd;
         return true;
-    close(*pidfd);
+    }
+    syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    close(pidfd);
     return false;
 }
 
@@ -229,7 +264,6 @@ bool tm_fork_server_start(struct fork_server *s, struct process *p,
 {
     struct pipes pipes;
     err ignored = {0};
-    int number, pidfd;
     /* Functions of the host are to see its memory as it is now. */
     if (s->hopeless || config->functions_n)
         return false;
@@ -239,17 +273,13 @@ bool tm_fork_server_start(struct fork_server *s, struct process *p,
         return false;
     const int ends[ENDS] = {pipes.in[0], pipes.out[1], pipes.life[0]};
     bool sent = send_message(s->process.in, 0, ends, ENDS);
-    bool answered = sent && await_answer(s->process.in);
-    if (!answered || !take_answer(s->process.in, &number, &pidfd)) {
-        give_up(s, sent && !answered);
+    bool answered = sent && await_answer(s);
+    if (!answered || !take_answer(s->process.in, p)) {
         tm_pipes_close(&pipes);
+        give_up(s, sent && !answered);
         return false;
     }
-    /* It does not run a script before it is told its job: whatever that starts is in the new group. */
-    setpgid(number, number);
     s->futile = 0;
-    p->pid = number;
-    p->pidfd = pidfd;
     tm_pipes_keep(&pipes, p);
     return true;
 }

@@ -26,7 +26,8 @@ bool tm_fork_server_resign(struct fork_server *s);
 
 /*
  * Have it start a worker, as tm_process_start() does, and start the server itself first where there is none. False:
- * nothing was started. Blocks until the worker is there, for a second at most.
+ * nothing was started. Blocks until the worker is there: for a second at most, if the server is neither
+ * gone nor stopped and says nothing.
  */
 bool tm_fork_server_start(struct fork_server *s, struct process *p,
                           const struct process_config *config);

@@ -170,6 +170,9 @@ void tm_pool_attach(struct pool *p)
 void tm_pool_detach(struct pool *p, struct loop *loop)
 {
     p->busy = false;
+    /* The next run may find the host in another folder, or as another user. */
+    tm_fork_server_release(&p->server);
+    tm_fork_server_init(&p->server);
     for (uint32_t i = 0; i < p->plan->workers; i++) {
         struct worker_handle *w = &p->workers[i];
         struct watch *watches[] = {&w->in, &w->out, &w->end};

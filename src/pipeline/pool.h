@@ -63,7 +63,7 @@ struct worker_handle {
 struct pool {
     const struct plan *plan;
     struct worker_handle *workers; /* plan->workers of them */
-    struct fork_server server;     /* of those that replace others */
+    struct fork_server server;     /* of those that replace others in this run */
     uint32_t started;              /* workers with a process */
     uint32_t peak;                 /* `started` at its highest */
     bool busy;                     /* a run uses it */

@@ -210,12 +210,21 @@ static void leave_a_child(void)
             pause();
 }
 
-enum badness { LEAVES, FAILS, TELLS_NO_FD, TELLS_TWO_FDS, TELLS_NO_NUMBER, HIDES, HIDES_AND_HANGS };
+enum badness {
+    LEAVES,
+    FAILS,
+    TELLS_NO_FD,
+    TELLS_TWO_FDS,
+    TELLS_NO_NUMBER,
+    TELLS_OF_ANOTHER, /* who is no child of ours */
+    HIDES,
+    HIDES_AND_HANGS,
+};
 
 static int be_bad(enum badness how)
 {
     char request[100];
-    if (how == LEAVES)
+    if (how == LEAVES || !tm_process_watch_parent())
         return 2;
     (void)!read(WORKER_FD_IN, request, sizeof request);
     if (how == HIDES || how == HIDES_AND_HANGS)
@@ -232,6 +241,9 @@ static int be_bad(enum badness how)
         break;
     case TELLS_NO_NUMBER:
         answer(WORKER_FD_IN, 0, 1);
+        break;
+    case TELLS_OF_ANOTHER:
+        answer(WORKER_FD_IN, 1, 1);
         break;
     default:
         break;
