@@ -402,6 +402,39 @@ static void nested(void)
     tidemill_job_free(job);
 }
 
+/* ---- A host that changes between runs ---- */
+
+/* Who takes a dead worker's place finds the host's folder as it is in this run. */
+static void changed(void)
+{
+    static const char *const isolations[] = {"fork", "exec"};
+    char here[3000], script[4000];
+    CHECK(getcwd(here, sizeof here));
+    snprintf(script, sizeof script,
+             "return function(r) if r.n == 2 and os.remove('%s/mark') then os.exit(3) end "
+             "local f = io.popen('pwd') r.folder = f:read() f:close() return r end",
+             here);
+    for (size_t i = 0; i < 2; i++) {
+        tidemill_job *job = opened(
+            JOB("workers", "1", "isolation", isolations[i], "transform.inline", script));
+        tidemill_pool *pool = tidemill_pool_new(job, &error);
+        CHECK(pool);
+        for (int run = 0; run < 2; run++) {
+            struct bytes out = {0};
+            char last[4000];
+            write_file("mark", "", 0);
+            CHECK(chdir(run ? "/" : here) == 0);
+            CHECK_OK(run_once(job, pool, "in.jsonl", "{\"n\":1}\n{\"n\":2}\n", &out));
+            int n = snprintf(last, sizeof last, "{\"n\":2,\"folder\":\"%s\"}\n", run ? "/" : here);
+            CHECK(n > 0 && out.n > (size_t)n && memcmp(out.p + out.n - n, last, (size_t)n) == 0);
+            CHECK(chdir(here) == 0);
+            bytes_free(&out);
+        }
+        CHECK_OK(tidemill_pool_free(pool, &error));
+        tidemill_job_free(job);
+    }
+}
+
 int main(void)
 {
     /* What the test was started with is not to be in the way of own_descriptors(). */
@@ -415,6 +448,7 @@ int main(void)
     abandoned();
     teardown();
     nested();
+    changed();
     CHECK(open_descriptors() == before && !has_children());
     return 0;
 }
