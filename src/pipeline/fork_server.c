@@ -30,8 +30,6 @@
 #define FILES_MIN     64
 #define PROCESSES_MIN 256
 
-#define ENDS 3
-
 /* ---- Messages: a number and descriptors ---- */
 
 union control {
@@ -161,13 +159,6 @@ void tm_fork_server_init(struct fork_server *s)
     tm_process_init(&s->process);
 }
 
-static void close_end(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 /*
  * Whoever it has forked and not told of is in its group, and dies with it. All are our children, and are reaped
  * before its number can be another's: unless it is not ours (any more), as the host reaps for itself.
@@ -177,9 +168,6 @@ void tm_fork_server_release(struct fork_server *s)
     siginfo_t info;
     int status;
     tm_process_kill(&s->process);
-    /* A host that is another user by now may not kill it: these do, as they close. */
-    close_end(&s->process.in);
-    close_end(&s->process.life);
     if (tm_process_is_ours(&s->process))
         while (waitid(P_PGID, (id_t)s->process.pid, &info, WEXITED) == 0 || errno == EINTR)
             continue;
@@ -211,8 +199,6 @@ static bool begin_server(struct fork_server *s, const struct process_config *con
     own.role = ROLE_FORK_SERVER;
     if (tm_process_start(&s->process, &own, &ignored) != TIDEMILL_OK)
         return false;
-    /* Its answers come by the socket that it is asked by. */
-    close_end(&s->process.out);
     if (!is_room(s))
         tm_fork_server_resign(s);
     return !s->hopeless;

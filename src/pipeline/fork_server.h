@@ -1,7 +1,7 @@
 /*
  * A fork server: a small process that forks workers for their parent. Each death costs a worker's start, and
  * a program that was executed and linked once, and has little memory to copy, starts one in half the time. So
- * a pool has one from the first death on.
+ * a pool has one from the first death in a run to the run's end.
  *
  * Its workers are children of its parent (clone(2), CLONE_PARENT), who reaps them as all others. Whatever it
  * fails at, the parent starts the worker itself: nothing depends on it.

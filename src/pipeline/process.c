@@ -67,6 +67,8 @@ static void kill_group(const struct process *p)
 
 void tm_process_kill(struct process *p)
 {
+    /* That does it too, where the host is another user by now. */
+    close_fd(&p->life);
     kill_group(p);
     if (p->pidfd >= 0)
         syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);

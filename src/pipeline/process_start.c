@@ -30,9 +30,6 @@
 /* It calls little but the system, whose calls may be looked up first. */
 #define CHILD_STACK ((size_t)32 << 10)
 
-/* Of the three pipes, in a worker. */
-#define ENDS 3
-
 static bool is_fork_server(const struct process_config *config)
 {
     return config->role && strcmp(config->role, ROLE_FORK_SERVER) == 0;

@@ -12,6 +12,9 @@ struct pipes {
     int in[2], out[2], life[2];
 };
 
+/* The child's of them. */
+#define ENDS 3
+
 /* Make them, the parent's ends non-blocking. E_WORKER. */
 int tm_pipes_open(struct pipes *pipes, const struct process_config *config, err *e);
 /* Hand the parent's ends to `p` and close the others. */

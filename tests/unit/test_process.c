@@ -74,6 +74,14 @@ static void nobody_is_left(int descriptors)
     assert_int_equal(open_descriptors(), descriptors);
 }
 
+/* A server and a worker that are not there yet; how many descriptors are open. */
+static int begin(struct fork_server *s, struct process *p)
+{
+    tm_fork_server_init(s);
+    tm_process_init(p);
+    return open_descriptors();
+}
+
 static const struct process_config forked = {.log_fd = -1, .pipe_size = 4096};
 static const struct process_config bad = {
     .exec = true, .program = "/proc/self/exe", .log_fd = -1, .pipe_size = 4096};
@@ -111,10 +119,8 @@ static void test_host_that_ignores_children(void **state)
     (void)state;
     struct fork_server s;
     struct process p;
-    int before = open_descriptors(), status;
+    int before = begin(&s, &p), status;
     signal(SIGCHLD, SIG_IGN);
-    tm_fork_server_init(&s);
-    tm_process_init(&p);
     assert_true(tm_fork_server_start(&s, &p, &forked));
     tm_process_kill(&p);
     tm_process_wait(&p, &status);
@@ -132,8 +138,7 @@ static void test_functions(void **state)
     struct process p;
     struct process_config config = forked;
     config.functions_n = 1;
-    tm_fork_server_init(&s);
-    tm_process_init(&p);
+    begin(&s, &p);
     assert_false(tm_fork_server_start(&s, &p, &config));
     assert_true(s.process.pid == 0 && !s.hopeless);
 }
@@ -153,9 +158,7 @@ static void test_killed(void **state)
     (void)state;
     struct fork_server s;
     struct process p;
-    int before = open_descriptors();
-    tm_fork_server_init(&s);
-    tm_process_init(&p);
+    int before = begin(&s, &p);
     for (int i = 0; i < 10; i++) {
         start_and_end(&s);
         assert_int_equal(kill(s.process.pid, SIGKILL), 0);
@@ -171,14 +174,33 @@ static void test_stopped(void **state)
     (void)state;
     struct fork_server s;
     struct process p;
-    int before = open_descriptors();
-    tm_fork_server_init(&s);
-    tm_process_init(&p);
+    int before = begin(&s, &p);
     start_and_end(&s);
     assert_int_equal(kill(s.process.pid, SIGSTOP), 0);
     assert_false(tm_fork_server_start(&s, &p, &forked));
     assert_true(s.hopeless);
     assert_false(tm_fork_server_start(&s, &p, &forked));
+    nobody_is_left(before);
+}
+
+/* Who may not kill it need not wait for it either. */
+static void test_another_user(void **state)
+{
+    (void)state;
+    struct fork_server s;
+    struct process p;
+    int before = begin(&s, &p), status;
+    if (geteuid() != 0)
+        skip();
+    alarm(30);
+    assert_true(tm_fork_server_start(&s, &p, &forked));
+    assert_int_equal(setresuid(54321, 54321, 0), 0);
+    tm_fork_server_release(&s);
+    tm_process_kill(&p);
+    tm_process_wait(&p, &status);
+    assert_int_equal(setresuid(0, 0, 0), 0);
+    assert_int_not_equal(status, -1);
+    alarm(0);
     nobody_is_left(before);
 }
 
@@ -260,11 +282,9 @@ static void test_bad(void **state)
     for (enum badness how = LEAVES; how <= HIDES_AND_HANGS; how++) {
         struct fork_server s;
         struct process p;
-        int before = open_descriptors(), times = 0;
+        int before = begin(&s, &p), times = 0;
         char text[2] = {(char)('0' + how), '\0'};
         setenv("BADNESS", text, 1);
-        tm_fork_server_init(&s);
-        tm_process_init(&p);
         for (; !s.hopeless; times++)
             assert_false(tm_fork_server_start(&s, &p, &bad));
         assert_int_equal(times, how == HIDES_AND_HANGS ? 1 : 4);
@@ -286,6 +306,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_functions),
         cmocka_unit_test(test_killed),
         cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_another_user),
         cmocka_unit_test(test_bad),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
