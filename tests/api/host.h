@@ -5,17 +5,17 @@
 #ifndef HOST_H
 #define HOST_H
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <tidemill.h>
+
+#include "../left.h"
 
 #define CHECK(condition)                                                                          \
     do {                                                                                          \
@@ -135,24 +135,6 @@ static inline void check_same(const struct bytes *seen, const struct bytes *expe
 {
     CHECK(seen->n == expected->n);
     CHECK(seen->n == 0 || memcmp(seen->p, expected->p, seen->n) == 0);
-}
-
-/* ---- The process ---- */
-
-static inline int open_descriptors(void)
-{
-    int n = 0;
-    DIR *d = opendir("/proc/self/fd");
-    CHECK(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n - 3; /* . and .. and its own */
-}
-
-static inline int has_children(void)
-{
-    return waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD;
 }
 
 #endif

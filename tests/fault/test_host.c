@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../left.h"
 #include "tidemill.h"
 
 static char folder[] = "/tmp/tidemill-host.XXXXXX";
@@ -146,25 +147,6 @@ static void expect(const struct work *w, int wanted)
 
 /* ---- What is left ---- */
 
-static int open_descriptors(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    int n = 0;
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
-}
-
-static void no_children(void)
-{
-    int status;
-    pid_t child = waitpid(-1, &status, WNOHANG);
-    if (child >= 0 || errno != ECHILD)
-        fail_msg("a child is left: %ld", (long)child);
-}
-
 /* The folder holds these names, separated by spaces. */
 static void files_are(const char *wanted)
 {
@@ -263,7 +245,7 @@ static void nothing_is_left(const char *isolation)
             expect(&w, w.status);
         if (open_descriptors() != before)
             fail_msg("descriptors are left by way %zu: %s", i, w.script);
-        no_children();
+        assert_false(has_children());
         unlink("out.jsonl");
         files_are("");
     }
@@ -700,7 +682,7 @@ static void test_strange_deaths(void **state)
         w.settings[1].value = "2";
         expect(&w, TIDEMILL_E_TOO_MANY);
         assert_int_equal(open_descriptors(), before);
-        no_children();
+        assert_false(has_children());
     }
 }
 

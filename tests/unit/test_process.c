@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <linux/sched.h>
 #include <signal.h>
@@ -19,9 +18,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "../left.h"
 #include "pipeline/fork_server.h"
 #include "pipeline/process.h"
 #include "pipeline/worker.h"
@@ -55,22 +54,10 @@ static void test_no_program(void **state)
 
 /* ---- Fork servers ---- */
 
-static int open_descriptors(void)
-{
-    DIR *all = opendir("/proc/self/fd");
-    int n = 0;
-    assert_non_null(all);
-    while (readdir(all))
-        n++;
-    closedir(all);
-    return n;
-}
-
 /* Nothing is left of what a test has started. */
 static void nobody_is_left(int descriptors)
 {
-    assert_int_equal(waitpid(-1, NULL, 0), -1);
-    assert_int_equal(errno, ECHILD);
+    assert_false(has_children());
     assert_int_equal(open_descriptors(), descriptors);
 }
 
