@@ -4,16 +4,17 @@
  */
 #include "base/arena.h"
 
-#include <stdlib.h>
-
-#define BLOCK_MIN ((size_t)2 << 10)
-#define BLOCK_MAX ((size_t)1 << 20)
+#include "base/heap.h"
 
 struct arena_block {
     struct arena_block *older;
     size_t size;
     _Alignas(16) char bytes[];
 };
+
+/* With all heads no more than a power of two, also when doubled. */
+#define BLOCK_MIN (((size_t)2 << 10) - sizeof(struct arena_block) - HEAP_HEAD)
+#define BLOCK_MAX ((size_t)1 << 20)
 
 void tm_arena_init(struct arena *a)
 {
@@ -32,7 +33,7 @@ static void free_chain(struct arena_block *block)
 {
     while (block) {
         struct arena_block *older = block->older;
-        free(block);
+        tm_heap_free(block);
         block = older;
     }
 }
@@ -41,7 +42,7 @@ void tm_arena_reset(struct arena *a)
 {
     while (a->block && a->block->size > BLOCK_MAX) {
         struct arena_block *older = a->block->older;
-        free(a->block);
+        tm_heap_free(a->block);
         a->block = older;
     }
     if (!a->block) {
@@ -69,7 +70,7 @@ void *tm_arena_grow(struct arena *a, size_t size)
     if (want > SIZE_MAX - sizeof(struct arena_block) - 16)
         return NULL;
     want = (want + 15) & ~(size_t)15;
-    struct arena_block *block = malloc(sizeof *block + want);
+    struct arena_block *block = tm_heap_new(sizeof *block + want);
     if (!block)
         return NULL;
     block->older = a->block;

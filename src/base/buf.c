@@ -5,8 +5,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "base/heap.h"
 #include "base/large.h"
 
 void tm_buf_init(struct buf *b)
@@ -24,7 +24,7 @@ void tm_buf_release(struct buf *b)
     if (b->large && b->p)
         tm_large_free(b->p, b->cap);
     else
-        free(b->p);
+        tm_heap_free(b->p);
     *b = (struct buf){.large = b->large};
 }
 
@@ -36,7 +36,7 @@ bool tm_buf_grow(struct buf *b, size_t more)
         goto fail;
     if (cap < want)
         cap = want < 256 ? 256 : want;
-    char *p = b->large ? tm_large_grow(b->p, b->cap, cap) : realloc(b->p, cap);
+    char *p = b->large ? tm_large_grow(b->p, b->cap, cap) : tm_heap_grow(b->p, cap);
     if (!p)
         goto fail;
     b->p = p;

@@ -7,10 +7,10 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/heap.h"
 #include "base/region.h"
 #include "base/sanitized.h"
 
@@ -64,7 +64,7 @@ static void take_out(struct piece *piece)
 void *tm_large_new(size_t n)
 {
     if (!is_mapped(n))
-        return malloc(n);
+        return tm_heap_new(n);
     void *part = tm_region_take(n);
     if (part)
         return part;
@@ -100,9 +100,9 @@ static void *remap(struct piece *piece, size_t n)
 
 void *tm_large_grow(void *p, size_t old, size_t n)
 {
-    bool inside = tm_region_has(p);
+    bool inside = is_mapped(old) && tm_region_has(p);
     if (!is_mapped(n))
-        return realloc(p, n);
+        return tm_heap_grow(p, n);
     if (inside && tm_region_resize(p, old, n))
         return p;
     if (is_mapped(old) && !inside)
@@ -118,7 +118,7 @@ void *tm_large_grow(void *p, size_t old, size_t n)
 void tm_large_free(void *p, size_t n)
 {
     if (!is_mapped(n)) {
-        free(p);
+        tm_heap_free(p);
         return;
     }
     if (tm_region_has(p)) {

@@ -12,13 +12,17 @@
 /* A huge page of x86-64, and of arm64 where pages are of 4 KiB. */
 #define REGION_SIZE ((size_t)2 << 20)
 #define ALIGNMENT   ((size_t)64)
+/* Nobody nests workers that deep; the rest would share the last. */
+#define REGIONS_MAX 64
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char *begin, *at, *end;
+/* The newest is the last, of which this is left. */
+static char *regions[REGIONS_MAX], *at, *end;
+static unsigned regions_n;
 
 void tm_region_open(void)
 {
-    if (SANITIZED)
+    if (SANITIZED || regions_n == REGIONS_MAX)
         return;
     char *all = mmap(NULL, 2 * REGION_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
                      0);
@@ -27,10 +31,15 @@ void tm_region_open(void)
     size_t before = -(uintptr_t)all & (REGION_SIZE - 1), after = REGION_SIZE - before;
     if (before)
         munmap(all, before);
-    begin = at = all + before;
-    end = begin + REGION_SIZE;
+    at = regions[regions_n++] = all + before;
+    end = at + REGION_SIZE;
     munmap(end, after);
-    madvise(begin, REGION_SIZE, MADV_HUGEPAGE);
+    madvise(at, REGION_SIZE, MADV_HUGEPAGE);
+}
+
+bool tm_region_is_open(void)
+{
+    return regions_n;
 }
 
 /* Of at most REGION_SIZE. */
@@ -42,7 +51,7 @@ static size_t rounded(size_t n)
 void *tm_region_take(size_t n)
 {
     void *p = NULL;
-    if (!begin || n > REGION_SIZE)
+    if (!regions_n || n > REGION_SIZE)
         return NULL;
     pthread_mutex_lock(&lock);
     if (rounded(n) <= (size_t)(end - at)) {
@@ -55,7 +64,10 @@ void *tm_region_take(size_t n)
 
 bool tm_region_has(const void *p)
 {
-    return begin && (const char *)p >= begin && (const char *)p < end;
+    for (unsigned i = 0; i < regions_n; i++)
+        if ((uintptr_t)p - (uintptr_t)regions[i] < REGION_SIZE)
+            return true;
+    return false;
 }
 
 bool tm_region_resize(void *p, size_t old, size_t n)

@@ -14,13 +14,14 @@
 #include <stddef.h>
 
 /*
- * Before the process has threads. Where the system refuses, there is none. What was taken before, as in a worker
- * that now is another one's parent, stays, but is not known any more: nobody may give it back.
+ * Before the process has threads. Where the system refuses, there is none. A worker of a worker opens one more; what
+ * was taken from the one before stays.
  */
 void tm_region_open(void);
+bool tm_region_is_open(void);
 /* `n` bytes, aligned to 64; NULL: it has not so many. */
 void *tm_region_take(size_t n);
-/* Was it taken here? */
+/* Was it taken here, or where a parent took it? */
 bool tm_region_has(const void *p);
 /*
  * Make it `n` bytes where it is; 0 gives it back. What was taken last can grow, if there is room, and leaves room

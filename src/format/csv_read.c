@@ -4,10 +4,10 @@
  * nothing but itself; the columns are its maker's.
  */
 #include "base/block.h"
+#include "base/heap.h"
 #include "format/csv.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 /* Room for the fields that a script may add to a record before its node has to grow. */
 #define SPARE_FIELDS 4
@@ -51,7 +51,7 @@ const void *tm_csv_origin(const struct reader *r)
 
 struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct columns *columns)
 {
-    struct reader *r = malloc(sizeof *r);
+    struct reader *r = tm_heap_new(sizeof *r);
     if (!r)
         return NULL;
     *r = (struct reader){.dialect = *d, .columns = columns};
@@ -62,7 +62,7 @@ struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct col
 
 void tm_csv_reader_free(struct reader *r)
 {
-    free(r);
+    tm_heap_free(r);
 }
 
 /* `at` is the first backslash: the cell goes to the next delimiter or line end, whatever is in it. */

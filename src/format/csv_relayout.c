@@ -3,8 +3,8 @@
  * machine but not looked into, and flow out under other columns. The rows come from another process,
  * so their form is checked.
  */
-#include <stdlib.h>
 
+#include "base/heap.h"
 #include "format/csv.h"
 #include "format/layout.h"
 
@@ -14,7 +14,7 @@ struct finish {
 
 struct finish *tm_csv_finish_new(const struct output_dialect *d)
 {
-    struct finish *f = malloc(sizeof *f);
+    struct finish *f = tm_heap_new(sizeof *f);
     if (f)
         f->dialect = d;
     return f;
@@ -22,7 +22,7 @@ struct finish *tm_csv_finish_new(const struct output_dialect *d)
 
 void tm_csv_finish_free(struct finish *f)
 {
-    free(f);
+    tm_heap_free(f);
 }
 
 /* A header under work. */
@@ -152,7 +152,7 @@ int tm_csv_relayout(const struct output_dialect *d, struct slice rows, uint32_t 
                     struct buf *out, err *e)
 {
     struct relayout r = {.dialect = d, .from_n = from_n, .to_n = to_n};
-    r.cells = calloc(from_n ? from_n : 1, sizeof *r.cells);
+    r.cells = tm_heap_zeroed(from_n ? from_n : 1, sizeof *r.cells);
     r.map = tm_layout_map(from_n, from, to_n, to);
     int status = TIDEMILL_OK;
     if (!r.cells || !r.map) {
@@ -173,8 +173,8 @@ int tm_csv_relayout(const struct output_dialect *d, struct slice rows, uint32_t 
         }
     }
 out:
-    free(r.cells);
-    free(r.map);
+    tm_heap_free(r.cells);
+    tm_heap_free(r.map);
     tm_arena_release(&r.arena);
     return status;
 }

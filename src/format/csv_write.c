@@ -18,8 +18,8 @@
  *
  * Null is an empty cell. Comments are no part of output dialects: '#' is a byte like any other.
  */
-#include <stdlib.h>
 
+#include "base/heap.h"
 #include "base/words.h"
 #include "format/csv.h"
 #include "format/layout.h"
@@ -57,7 +57,7 @@ static char quote_of(const struct output_dialect *d)
 
 struct writer *tm_csv_writer_new(const struct output_dialect *d)
 {
-    struct writer *w = calloc(1, sizeof *w);
+    struct writer *w = tm_heap_zeroed(1, sizeof *w);
     if (!w)
         return NULL;
     w->dialect = d;
@@ -78,7 +78,7 @@ void tm_csv_writer_free(struct writer *w)
     tm_buf_release(&w->text);
     tm_buf_release(&w->defused);
     tm_buf_release(&w->trial);
-    free(w);
+    tm_heap_free(w);
 }
 
 void tm_csv_verbatim(struct writer *w, const struct reader *origin)

@@ -4,8 +4,7 @@
  */
 #include "format/flatten.h"
 
-#include <stdlib.h>
-
+#include "base/heap.h"
 #include "base/number.h"
 #include "format/layout.h"
 #include "record/json_text.h"
@@ -29,7 +28,7 @@ void tm_flatten_release(struct flatten *f)
     tm_arena_release(&f->known[1]);
     tm_buf_release(&f->name);
     tm_buf_release(&f->behind);
-    free(f->levels);
+    tm_heap_free(f->levels);
 }
 
 static bool is_nested(const struct value *v)
@@ -61,7 +60,7 @@ static bool enter(struct flatten *f, const struct node *node, size_t prefix)
 {
     if (f->levels_n == f->levels_cap) {
         size_t cap = f->levels_cap ? f->levels_cap * 2 : 16;
-        struct flatten_level *levels = realloc(f->levels, cap * sizeof *levels);
+        struct flatten_level *levels = tm_heap_grow(f->levels, cap * sizeof *levels);
         if (!levels)
             return false;
         f->levels = levels;

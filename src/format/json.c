@@ -4,8 +4,8 @@
  * Lines are read; write puts a comma and a line feed before each row, of which the first comma is
  * taken off where the output is put together.
  */
-#include <stdlib.h>
 
+#include "base/heap.h"
 #include "format/encoding.h"
 #include "format/formats.h"
 #include "format/json_document.h"
@@ -119,7 +119,7 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
 
 static struct writer *writer_new(const struct output_dialect *d)
 {
-    struct writer *w = malloc(sizeof *w);
+    struct writer *w = tm_heap_new(sizeof *w);
     if (w)
         *w = (struct writer){.max_depth = d->max_depth};
     return w;
@@ -128,7 +128,7 @@ static struct writer *writer_new(const struct output_dialect *d)
 static void writer_free(struct writer *w)
 {
     tm_json_names_release(&w->names);
-    free(w);
+    tm_heap_free(w);
 }
 
 static int write(struct writer *w, struct buf *out, const struct node *record, err *e)
@@ -147,12 +147,12 @@ static int write(struct writer *w, struct buf *out, const struct node *record, e
 static struct finish *finish_new(const struct output_dialect *d)
 {
     (void)d;
-    return calloc(1, sizeof(struct finish));
+    return tm_heap_zeroed(1, sizeof(struct finish));
 }
 
 static void finish_free(struct finish *f)
 {
-    free(f);
+    tm_heap_free(f);
 }
 
 static int finish_begin(struct finish *f, struct buf *out, uint32_t n, const struct slice *names)

@@ -5,8 +5,7 @@
  */
 #include "format/json_document.h"
 
-#include <stdlib.h>
-
+#include "base/heap.h"
 #include "base/utf8.h"
 #include "format/encoding.h"
 #include "format/json_pointer.h"
@@ -68,14 +67,14 @@ enum step { STEP_ON, STEP_MORE, STEP_ELEMENT, STEP_BROKEN };
 
 struct document *tm_json_document_new(const struct input_dialect *d)
 {
-    struct document *doc = calloc(1, sizeof *doc);
+    struct document *doc = tm_heap_zeroed(1, sizeof *doc);
     if (!doc)
         return NULL;
     doc->dialect = *d;
     doc->max_depth = json_max_depth(d->max_depth);
     doc->state = VALUE;
     doc->match = true;
-    doc->objects = calloc(doc->max_depth / 64 + 1, sizeof *doc->objects);
+    doc->objects = tm_heap_zeroed(doc->max_depth / 64 + 1, sizeof *doc->objects);
     if (!doc->objects || !tm_json_pointer_init(&doc->at, d->at)) {
         tm_json_document_free(doc);
         return NULL;
@@ -88,8 +87,8 @@ void tm_json_document_free(struct document *doc)
     if (!doc)
         return;
     tm_json_pointer_release(&doc->at);
-    free(doc->objects);
-    free(doc);
+    tm_heap_free(doc->objects);
+    tm_heap_free(doc);
 }
 
 /* ---- breaking ---- */

@@ -6,8 +6,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "base/heap.h"
 #include "record/json_text.h"
 
 /* RFC 6901 section 4: digits without a leading 0; '-' is the element behind the last, which is none. */
@@ -47,8 +47,8 @@ bool tm_json_pointer_init(struct json_pointer *p, struct slice text)
     uint32_t n = 0;
     for (size_t i = 0; i < text.n; i++)
         n += text.p[i] == '/';
-    p->parts = calloc(n ? n : 1, sizeof *p->parts);
-    p->names = malloc(text.n + 1);
+    p->parts = tm_heap_zeroed(n ? n : 1, sizeof *p->parts);
+    p->names = tm_heap_new(text.n + 1);
     if (!p->parts || !p->names)
         return false;
     char *out = p->names;
@@ -61,8 +61,8 @@ bool tm_json_pointer_init(struct json_pointer *p, struct slice text)
 
 void tm_json_pointer_release(struct json_pointer *p)
 {
-    free(p->parts);
-    free(p->names);
+    tm_heap_free(p->parts);
+    tm_heap_free(p->names);
     *p = (struct json_pointer){0};
 }
 

@@ -3,16 +3,16 @@
  */
 #include "format/json_reader.h"
 
-#include <stdlib.h>
+#include "base/heap.h"
 
 struct reader *tm_json_records_new(const struct input_dialect *d, const char *end_name)
 {
-    struct reader *r = malloc(sizeof *r);
+    struct reader *r = tm_heap_new(sizeof *r);
     if (!r)
         return NULL;
     *r = (struct reader){tm_json_reader_new(d->max_depth), d->encoding};
     if (!r->json) {
-        free(r);
+        tm_heap_free(r);
         return NULL;
     }
     tm_json_reader_set(r->json, d->duplicates, d->wrap, end_name);
@@ -24,7 +24,7 @@ void tm_json_records_free(struct reader *r)
     if (!r)
         return;
     tm_json_reader_free(r->json);
-    free(r);
+    tm_heap_free(r);
 }
 
 void tm_json_records_begin(struct reader *r, struct slice bytes)

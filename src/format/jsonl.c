@@ -3,8 +3,8 @@
  * ends and looks at nothing else; parse reads the line; write gives a record its own bytes where
  * they are JSON. A carriage return before the line feed belongs to the line end.
  */
-#include <stdlib.h>
 
+#include "base/heap.h"
 #include "format/encoding.h"
 #include "format/formats.h"
 #include "format/json_reader.h"
@@ -105,7 +105,7 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
 
 static struct writer *writer_new(const struct output_dialect *d)
 {
-    struct writer *w = malloc(sizeof *w);
+    struct writer *w = tm_heap_new(sizeof *w);
     if (w)
         *w = (struct writer){.max_depth = d->max_depth};
     return w;
@@ -114,7 +114,7 @@ static struct writer *writer_new(const struct output_dialect *d)
 static void writer_free(struct writer *w)
 {
     tm_json_names_release(&w->names);
-    free(w);
+    tm_heap_free(w);
 }
 
 static void verbatim(struct writer *w, const struct reader *origin)

@@ -4,7 +4,7 @@
  */
 #include "format/layout.h"
 
-#include <stdlib.h>
+#include "base/heap.h"
 
 void tm_row_layout_init(struct row_layout *l, const struct output_dialect *d)
 {
@@ -16,7 +16,7 @@ void tm_row_layout_release(struct row_layout *l)
     tm_arena_release(&l->names[0]);
     tm_arena_release(&l->names[1]);
     tm_name_index_release(&l->index);
-    free(l->map);
+    tm_heap_free(l->map);
 }
 
 void tm_row_layout_forget(struct row_layout *l)
@@ -45,13 +45,13 @@ int tm_row_layout_fix(struct row_layout *l, uint32_t n, const struct slice *name
     if (n == 0)
         return TIDEMILL_E_ARGUMENT;
     struct slice *copy = tm_names_copy(next_names(l), n, names);
-    uint32_t *map = calloc(n, sizeof *map);
+    uint32_t *map = tm_heap_zeroed(n, sizeof *map);
     if (!copy || !map || !tm_name_index_init(&index, n, copy)) {
-        free(map);
+        tm_heap_free(map);
         return TIDEMILL_E_MEMORY;
     }
     tm_name_index_release(&l->index);
-    free(l->map);
+    tm_heap_free(l->map);
     l->index = index;
     l->map = map;
     l->fixed = true;
@@ -160,9 +160,9 @@ uint32_t *tm_layout_map(uint32_t from_n, const struct slice *from, uint32_t to_n
                         const struct slice *to)
 {
     struct name_index index;
-    uint32_t *map = calloc(to_n ? to_n : 1, sizeof *map);
+    uint32_t *map = tm_heap_zeroed(to_n ? to_n : 1, sizeof *map);
     if (!map || !tm_name_index_init(&index, from_n, from)) {
-        free(map);
+        tm_heap_free(map);
         return NULL;
     }
     for (uint32_t i = 0; i < to_n; i++)
@@ -217,13 +217,13 @@ int tm_layout_fits(const struct output_dialect *d, uint32_t from_n, const struct
                    uint32_t to_n, const struct slice *to, err *e)
 {
     struct name_index index = {0};
-    bool *seen = calloc(to_n ? to_n : 1, sizeof *seen);
+    bool *seen = tm_heap_zeroed(to_n ? to_n : 1, sizeof *seen);
     int status = TIDEMILL_E_MEMORY;
     if (!seen || !tm_name_index_init(&index, to_n, to))
         tm_err_memory(e, "column names");
     else
         status = judge(d, &index, from_n, from, seen, e);
     tm_name_index_release(&index);
-    free(seen);
+    tm_heap_free(seen);
     return status;
 }

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "base/heap.h"
 #include "format/layout.h"
 
 /* By name, equal ones by place: every order is one of a kind, whatever qsort_r does. */
@@ -21,7 +22,7 @@ bool tm_name_index_init(struct name_index *x, uint32_t n, const struct slice *na
         const struct slice *in;
         void *out;
     } context = {names};
-    uint32_t *order = calloc(n ? n : 1, sizeof *order);
+    uint32_t *order = tm_heap_zeroed(n ? n : 1, sizeof *order);
     if (!order)
         return false;
     for (uint32_t i = 0; i < n; i++)
@@ -33,7 +34,7 @@ bool tm_name_index_init(struct name_index *x, uint32_t n, const struct slice *na
 
 void tm_name_index_release(struct name_index *x)
 {
-    free(x->order);
+    tm_heap_free(x->order);
     *x = (struct name_index){0};
 }
 

@@ -5,11 +5,12 @@
  *
  * The same rules as for CSV hold for columns; null is an empty cell.
  */
-#include <stdlib.h>
 
+#include "format/table.h"
+
+#include "base/heap.h"
 #include "format/formats.h"
 #include "format/layout.h"
-#include "format/table.h"
 
 struct writer {
     const struct output_dialect *dialect;
@@ -19,7 +20,7 @@ struct writer {
 
 static struct writer *writer_new(const struct output_dialect *d)
 {
-    struct writer *w = calloc(1, sizeof *w);
+    struct writer *w = tm_heap_zeroed(1, sizeof *w);
     if (!w)
         return NULL;
     w->dialect = d;
@@ -33,7 +34,7 @@ static void writer_free(struct writer *w)
         return;
     tm_row_layout_release(&w->rows);
     tm_buf_release(&w->text);
-    free(w);
+    tm_heap_free(w);
 }
 
 static void verbatim(struct writer *w, const struct reader *origin)
@@ -135,7 +136,7 @@ static int relayout(const struct output_dialect *d, struct slice rows, uint32_t 
                     struct buf *out, err *e)
 {
     uint32_t *map = tm_layout_map(from_n, from, to_n, to);
-    struct slice *cells = calloc(from_n ? from_n : 1, sizeof *cells);
+    struct slice *cells = tm_heap_zeroed(from_n ? from_n : 1, sizeof *cells);
     struct cursor c = {rows.p, rows.n, false};
     int status;
     (void)d;
@@ -143,8 +144,8 @@ static int relayout(const struct output_dialect *d, struct slice rows, uint32_t 
         status = relayout_rows(&c, from_n, cells, to_n, map, out, e);
     else
         status = tm_err_memory(e, "rows");
-    free(cells);
-    free(map);
+    tm_heap_free(cells);
+    tm_heap_free(map);
     return status;
 }
 

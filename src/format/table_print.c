@@ -4,8 +4,8 @@
  * it holds back and copies of the names.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "base/heap.h"
 #include "base/number.h"
 #include "base/utf8.h"
 #include "format/layout.h"
@@ -36,7 +36,7 @@ struct finish {
 
 struct finish *tm_table_finish_new(const struct output_dialect *d)
 {
-    struct finish *f = calloc(1, sizeof *f);
+    struct finish *f = tm_heap_zeroed(1, sizeof *f);
     if (f)
         f->dialect = d;
     return f;
@@ -49,7 +49,7 @@ void tm_table_finish_free(struct finish *f)
     tm_arena_release(&f->arena);
     tm_buf_release(&f->held);
     tm_buf_release(&f->text);
-    free(f);
+    tm_heap_free(f);
 }
 
 bool tm_table_take_row(struct cursor *c, uint32_t n, struct slice *cells)

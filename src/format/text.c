@@ -2,8 +2,8 @@
  * Text: a record a line, with the one field `line`. Every line is a record, blank ones too. A CR
  * before the LF belongs to the line end; all other bytes are the field's.
  */
-#include <stdlib.h>
 
+#include "base/heap.h"
 #include "format/formats.h"
 #include "format/layout.h"
 #include "format/lines.h"
@@ -48,12 +48,12 @@ static struct reader *reader_new(const struct input_dialect *d, const struct col
 {
     (void)d;
     (void)columns;
-    return calloc(1, sizeof(struct reader));
+    return tm_heap_zeroed(1, sizeof(struct reader));
 }
 
 static void reader_free(struct reader *r)
 {
-    free(r);
+    tm_heap_free(r);
 }
 
 static enum parse_verdict parse(struct reader *r, struct arena *arena, const char *p, size_t n,
@@ -83,7 +83,7 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
 
 static struct writer *writer_new(const struct output_dialect *d)
 {
-    struct writer *w = calloc(1, sizeof *w);
+    struct writer *w = tm_heap_zeroed(1, sizeof *w);
     if (w)
         w->dialect = d;
     return w;
@@ -94,7 +94,7 @@ static void writer_free(struct writer *w)
     if (!w)
         return;
     tm_buf_release(&w->text);
-    free(w);
+    tm_heap_free(w);
 }
 
 static void verbatim(struct writer *w, const struct reader *origin)

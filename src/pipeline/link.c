@@ -4,9 +4,10 @@
  */
 #include "pipeline/link.h"
 
+#include "base/heap.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/uio.h>
 
 #define BATCH    16
@@ -15,8 +16,8 @@
 void tm_link_release(struct link *l)
 {
     for (size_t i = 0; i < l->n; i++)
-        free(l->segments[l->first + i].owned);
-    free(l->segments);
+        tm_heap_free(l->segments[l->first + i].owned);
+    tm_heap_free(l->segments);
     *l = (struct link){0};
 }
 
@@ -44,7 +45,7 @@ static bool make_room(struct link *l)
     if (l->n + 2 <= l->cap)
         return true;
     size_t cap = l->cap ? l->cap * 2 : 8;
-    struct segment *more = realloc(l->segments, cap * sizeof *more);
+    struct segment *more = tm_heap_grow(l->segments, cap * sizeof *more);
     if (!more)
         return false;
     l->segments = more;
@@ -77,7 +78,7 @@ static void pass(struct link *l, size_t n)
         n -= take;
         if (s->left.n)
             return;
-        free(s->owned);
+        tm_heap_free(s->owned);
         l->first++;
         l->n--;
     }

@@ -7,8 +7,8 @@
  * the comma and the colon included, is kept, for as long as its name is the same.
  */
 #include <math.h>
-#include <stdlib.h>
 
+#include "base/heap.h"
 #include "base/number.h"
 #include "record/cell.h"
 #include "record/json.h"
@@ -26,7 +26,7 @@ void tm_json_names_release(struct json_names *names)
 {
     for (uint32_t i = 0; i < names->n; i++)
         tm_buf_release(&names->of[i].text);
-    free(names->of);
+    tm_heap_free(names->of);
     *names = (struct json_names){0};
 }
 
@@ -55,7 +55,7 @@ static struct json_name *name_at(struct json_names *names, uint32_t i)
         return NULL;
     if (i >= names->n) {
         uint32_t n = 2 * i + 16;
-        struct json_name *more = realloc(names->of, n * sizeof *more);
+        struct json_name *more = tm_heap_grow(names->of, n * sizeof *more);
         if (!more)
             return NULL;
         memset(more + names->n, 0, (n - names->n) * sizeof *more);

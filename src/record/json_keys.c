@@ -5,14 +5,15 @@
  */
 #include <stdlib.h>
 
+#include "base/heap.h"
 #include "record/json_scan.h"
 
 #define FEW 24
 
 void tm_json_keys_release(struct json_keys *k)
 {
-    free(k->list);
-    free(k->table);
+    tm_heap_free(k->list);
+    tm_heap_free(k->table);
     *k = (struct json_keys){0};
 }
 
@@ -22,7 +23,7 @@ bool tm_json_keys_push(struct json_keys *k, struct slice name, const char *at)
         size_t cap = k->cap ? k->cap * 2 : 64;
         struct json_key *list = NULL;
         if (cap <= UINT32_MAX / 2 && cap <= SIZE_MAX / sizeof *list)
-            list = realloc(k->list, cap * sizeof *list);
+            list = tm_heap_grow(k->list, cap * sizeof *list);
         if (!list)
             return false;
         k->list = list;
@@ -94,7 +95,7 @@ static size_t clear_table(struct json_keys *k, size_t n)
     while (size < n * 2)
         size *= 2;
     if (size > k->table_cap) {
-        uint32_t *table = realloc(k->table, size * sizeof *table);
+        uint32_t *table = tm_heap_grow(k->table, size * sizeof *table);
         if (!table)
             return 0;
         k->table = table;

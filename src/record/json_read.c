@@ -5,8 +5,8 @@
  * from record to record: what is open around a value, and the keys of the record before, whose like
  * is recognised without looking for duplicates again.
  */
-#include <stdlib.h>
 
+#include "base/heap.h"
 #include "record/json_quick.h"
 #include "record/json_scan.h"
 
@@ -33,15 +33,15 @@ struct json_reader {
 
 struct json_reader *tm_json_reader_new(uint32_t max_depth)
 {
-    struct json_reader *r = calloc(1, sizeof *r);
+    struct json_reader *r = tm_heap_zeroed(1, sizeof *r);
     if (!r)
         return NULL;
     r->nest.max_depth = json_max_depth(max_depth);
     r->end_name = "end of line";
     r->expected = 12;
-    r->nest.stack = malloc(r->nest.max_depth * sizeof *r->nest.stack);
+    r->nest.stack = tm_heap_new(r->nest.max_depth * sizeof *r->nest.stack);
     if (!r->nest.stack) {
-        free(r);
+        tm_heap_free(r);
         return NULL;
     }
     return r;
@@ -54,9 +54,9 @@ void tm_json_reader_free(struct json_reader *r)
     tm_json_keys_release(&r->nest.keys);
     tm_json_edits_release(&r->nest.edits);
     tm_buf_release(&r->known_bytes);
-    free(r->known);
-    free(r->nest.stack);
-    free(r);
+    tm_heap_free(r->known);
+    tm_heap_free(r->nest.stack);
+    tm_heap_free(r);
 }
 
 void tm_json_reader_set(struct json_reader *r, enum duplicates duplicates, struct slice wrap,
@@ -160,7 +160,7 @@ static void learn(struct json_reader *r, const struct node *n, const char *open,
     if (n->count > KNOWN_MAX)
         return;
     if (n->count >= r->known_cap) {
-        struct known_text *known = realloc(r->known, (n->count + 1) * sizeof *known);
+        struct known_text *known = tm_heap_grow(r->known, (n->count + 1) * sizeof *known);
         if (!known)
             return;
         r->known = known;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/heap.h"
 #include "record/json_scan.h"
 #include "record/json_text.h"
 
@@ -17,7 +18,7 @@ struct member {
 
 void tm_json_edits_release(struct json_edits *x)
 {
-    free(x->list);
+    tm_heap_free(x->list);
     *x = (struct json_edits){0};
 }
 
@@ -27,7 +28,7 @@ static bool add_edit(struct json_edits *x, struct json_edit edit)
         size_t cap = x->cap ? x->cap * 2 : 16;
         struct json_edit *list = cap > SIZE_MAX / sizeof *list
                                      ? NULL
-                                     : realloc(x->list, cap * sizeof *list);
+                                     : tm_heap_grow(x->list, cap * sizeof *list);
         if (!list)
             return false;
         x->list = list;
@@ -62,7 +63,7 @@ static const char *comma_before(const char *at)
 /* The members by name, those of one name by place. NULL when memory is out. */
 static struct member *sort_members(struct json_key *keys, size_t n, const char *close)
 {
-    struct member *members = calloc(n, sizeof *members);
+    struct member *members = tm_heap_zeroed(n, sizeof *members);
     if (!members)
         return NULL;
     qsort(keys, n, sizeof *keys, by_place);
@@ -153,7 +154,7 @@ bool tm_json_edits_add(struct json_edits *x, struct arena *arena, enum duplicate
                        : number(x, arena, members, n, members + at, end - at);
     }
     good = good && members;
-    free(members);
+    tm_heap_free(members);
     return good;
 }
 

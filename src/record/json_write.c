@@ -7,8 +7,8 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "base/heap.h"
 #include "base/number.h"
 #include "base/utf8.h"
 #include "record/cell.h"
@@ -51,7 +51,7 @@ static void writer_init(struct json_writer *w, struct buf *out, uint32_t max_dep
 static void writer_release(struct json_writer *w)
 {
     if (w->frames != w->few)
-        free(w->frames);
+        tm_heap_free(w->frames);
 }
 
 /* ---- failing ---- */
@@ -182,7 +182,8 @@ static int write_cell(struct json_writer *w, struct slice cell)
 static bool grow(struct json_writer *w)
 {
     uint32_t cap = w->cap * 2;
-    struct frame *frames = realloc(w->frames == w->few ? NULL : w->frames, cap * sizeof *frames);
+    struct frame *frames = tm_heap_grow(w->frames == w->few ? NULL : w->frames,
+                                        cap * sizeof *frames);
     if (!frames)
         return false;
     if (w->frames == w->few)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/heap.h"
 #include "format/format.h"
 #include "spec/options.h"
 #include "spec/problems.h"
@@ -178,7 +179,7 @@ static void check_columns(struct spec *s, bool clean)
     (void)clean;
     if (columns->n < 2)
         return;
-    char **sorted = malloc(columns->n * sizeof *sorted);
+    char **sorted = tm_heap_new(columns->n * sizeof *sorted);
     if (!sorted) {
         s->out_of_memory = true;
         return;
@@ -191,7 +192,7 @@ static void check_columns(struct spec *s, bool clean)
             complain(s, "output.columns", "column '%.*s' is listed twice", (int)shown.n, shown.p);
             break;
         }
-    free(sorted);
+    tm_heap_free(sorted);
 }
 
 void tm_spec_contradictions(struct spec *s)

@@ -3,13 +3,14 @@
  */
 #include "spec/problems.h"
 
+#include "base/heap.h"
+
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 void tm_problems_clear(struct spec *s)
 {
-    free(s->problems);
+    tm_heap_free(s->problems);
     s->problems = NULL;
     s->problems_n = 0;
     s->out_of_memory = false;
@@ -31,7 +32,7 @@ void tm_problem_add(struct spec *s, const err *e)
         s->out_of_memory = true;
     if (s->out_of_memory || tm_problems_full(s))
         return;
-    err *grown = realloc(s->problems, (s->problems_n + 1) * sizeof *grown);
+    err *grown = tm_heap_grow(s->problems, (s->problems_n + 1) * sizeof *grown);
     if (!grown) {
         s->out_of_memory = true;
         return;
