@@ -86,16 +86,16 @@ void tm_results_begin(struct results *r, uint64_t sequence, uint32_t through)
     tm_buf_u64(&r->out, 0);
 }
 
-int tm_results_end(struct results *r, uint64_t nanoseconds, struct slice *frame, err *e)
+bool tm_results_end(struct results *r, uint64_t nanoseconds, struct slice *frame)
 {
     close_item(r);
     if (!tm_frame_end(&r->out, r->frame, 0))
-        return tm_err_memory(e, "results");
+        return false;
     patch_u32(&r->out, r->through_at, r->through);
     patch_u32(&r->out, r->through_at + 4, nanoseconds & UINT32_MAX);
     patch_u32(&r->out, r->through_at + 8, nanoseconds >> 32);
     *frame = buf_view(&r->out);
-    return TIDEMILL_OK;
+    return true;
 }
 
 void tm_results_call(struct results *r, const uint32_t *members, uint32_t n)
@@ -189,17 +189,17 @@ static int count_own(struct results *r, const struct node *record, err *e)
 
 static int row_fixed(struct results *r, const struct node *record, err *e)
 {
-    err why;
+    err *why = &r->why;
     if (r->item == NO_ITEM)
         open_item(r, NULL);
     size_t before = r->out.n;
-    int status = r->format->write(r->writer, &r->out, record, &why);
-    if (status == TIDEMILL_E_WRITE && misfits(r, record, &why)) {
+    int status = r->format->write(r->writer, &r->out, record, why);
+    if (status == TIDEMILL_E_WRITE && misfits(r, record, why)) {
         r->out.n = before;
         return TIDEMILL_OK;
     }
     if (status != TIDEMILL_OK)
-        tm_err_pass(e, &why);
+        tm_err_pass(e, why);
     if (status == TIDEMILL_OK && r->own)
         return count_own(r, record, e);
     r->call_bytes += r->out.n - before;

@@ -45,6 +45,7 @@ struct results {
     bool first_item;   /* the call has no item of its own yet */
     bool misfit;       /* a row does not fit the fixed columns: `misfit_err` */
     err misfit_err;
+    err why; /* the writer's, of a row that may be such a one */
     struct flatten flatten;
     struct buf row;  /* a row whose layout is not known before it is written */
     struct buf log;  /* items of what the call printed */
@@ -59,8 +60,8 @@ void tm_results_release(struct results *r);
 
 /* Begin a chunk's first frame, or go on with the next. */
 void tm_results_begin(struct results *r, uint64_t sequence, uint32_t through);
-/* The frame, finished; E_MEMORY when it could not be held. Then begin again. */
-int tm_results_end(struct results *r, uint64_t nanoseconds, struct slice *frame, err *e);
+/* The frame, finished; false when it could not be held. Then begin again. */
+bool tm_results_end(struct results *r, uint64_t nanoseconds, struct slice *frame);
 
 /* A call begins, for these records (borrowed until it ends). */
 void tm_results_call(struct results *r, const uint32_t *members, uint32_t n);

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/heap.h"
 #include "base/region.h"
 #include "base/sanitized.h"
 #include "pipeline/protocol.h"
@@ -94,7 +95,6 @@ static void handle_file(struct worker *w, struct cursor *c)
 {
     struct slice name, format;
     struct columns *columns;
-    err why = {0};
     close_file(w);
     if (!tm_protocol_get_file(c, &w->file.arena, &w->file.id, &name, &format, &columns))
         tm_worker_give_up_text("the worker got a broken file");
@@ -106,10 +106,10 @@ static void handle_file(struct worker *w, struct cursor *c)
     text[name.n] = '\0';
     w->file.name = text;
     if (tm_dialect_input(&w->spec, w->file.input.format, &w->file.arena, &w->file.input.dialect,
-                         &why))
-        tm_worker_give_up(&why);
-    if (tm_intake_open(&w->file.input, &w->file.arena, columns, &why) != TIDEMILL_OK)
-        tm_worker_give_up(&why);
+                         &w->why))
+        tm_worker_give_up(&w->why);
+    if (tm_intake_open(&w->file.input, &w->file.arena, columns, &w->why) != TIDEMILL_OK)
+        tm_worker_give_up(&w->why);
     bool same = tm_format_verbatim(w->file.input.format, &w->file.input.dialect, w->output,
                                    &w->dialect);
     /* What is added to a CRLF file ends its lines in the same way. */
@@ -122,9 +122,8 @@ static void handle_file(struct worker *w, struct cursor *c)
 
 static void fix_columns(struct worker *w, uint32_t n, const struct slice *names)
 {
-    err why = {0};
-    if (tm_results_fix_columns(&w->results, n, names, &why) != TIDEMILL_OK)
-        tm_worker_give_up(&why);
+    if (tm_results_fix_columns(&w->results, n, names, &w->why) != TIDEMILL_OK)
+        tm_worker_give_up(&w->why);
 }
 
 static void handle_columns(struct worker *w, struct cursor *c)
@@ -154,9 +153,9 @@ static const char *job_text(struct worker *w, struct slice s)
 
 static void make_batch(struct worker *w, uint64_t n)
 {
-    w->batch.records = calloc(n, sizeof *w->batch.records);
-    w->batch.members = calloc(n, sizeof *w->batch.members);
-    w->batch.outcomes = calloc(n, sizeof *w->batch.outcomes);
+    w->batch.records = tm_heap_zeroed(n, sizeof *w->batch.records);
+    w->batch.members = tm_heap_zeroed(n, sizeof *w->batch.members);
+    w->batch.outcomes = tm_heap_zeroed(n, sizeof *w->batch.outcomes);
     if (!w->batch.records || !w->batch.members || !w->batch.outcomes)
         tm_worker_give_up_text("out of memory for transform.batch");
 }
@@ -175,13 +174,12 @@ static void release_output(struct worker *w)
 
 static void handle_run(struct worker *w, struct cursor *c)
 {
-    err why = {0};
     release_output(w);
     w->output = tm_format_find(tm_cursor_bytes(c));
     if (c->bad || !w->output || !w->output->write)
         tm_worker_give_up_text("the worker got an unknown output format");
-    if (tm_dialect_output(&w->spec, w->output, &w->run_arena, &w->dialect, &why))
-        tm_worker_give_up(&why);
+    if (tm_dialect_output(&w->spec, w->output, &w->run_arena, &w->dialect, &w->why))
+        tm_worker_give_up(&w->why);
     w->writer = w->output->writer_new(&w->dialect);
     if (!w->writer)
         tm_worker_give_up_text("out of memory for the output format");
@@ -246,16 +244,15 @@ static void make_script(struct worker *w, const struct protocol_job *job)
         .types = &v->input.types,
     };
     struct script_host host = {w, on_emit, on_log};
-    err why = {0};
     int status;
     if (job->check) {
-        status = tm_script_check(&config, &host, &why);
+        status = tm_script_check(&config, &host, &w->why);
     } else {
-        w->script = tm_script_new(&config, &host, &why);
-        status = w->script ? TIDEMILL_OK : why.status;
+        w->script = tm_script_new(&config, &host, &w->why);
+        status = w->script ? TIDEMILL_OK : w->why.status;
     }
     if (status != TIDEMILL_OK) {
-        send_status(FRAME_FAILED, status, why.message);
+        send_status(FRAME_FAILED, status, w->why.message);
         _exit(0);
     }
     if (!job->check && !tm_watchdog_start(&w->spec, w->script))
@@ -267,14 +264,13 @@ static void make_script(struct worker *w, const struct protocol_job *job)
 static void handle_job(struct worker *w, struct cursor *c)
 {
     struct protocol_job job;
-    err why = {0};
     if (w->has_job)
         tm_worker_give_up_text("the worker got a second job");
     w->has_job = true;
     if (tm_spec_init(&w->spec) != TIDEMILL_OK)
         tm_worker_give_up_text("out of memory for the job");
-    if (tm_protocol_get_job(c, &job, &w->spec, &why) != TIDEMILL_OK)
-        tm_worker_give_up(&why);
+    if (tm_protocol_get_job(c, &job, &w->spec, &w->why) != TIDEMILL_OK)
+        tm_worker_give_up(&w->why);
     if (w->spec.values.transform.batch)
         make_batch(w, w->spec.values.transform.batch);
     limit_memory(&w->spec);
@@ -285,13 +281,12 @@ static void handle_job(struct worker *w, struct cursor *c)
 static void handle_end(struct worker *w, struct cursor *c)
 {
     (void)c;
-    err why = {0};
     tm_watchdog_records(false);
-    int status = tm_script_teardown(w->script, &why);
+    int status = tm_script_teardown(w->script, &w->why);
     tm_watchdog_close(&w->spec);
     tm_script_free(w->script);
     w->script = NULL;
-    send_status(FRAME_DONE, status, why.message);
+    send_status(FRAME_DONE, status, w->why.message);
 }
 
 static void release(struct worker *w)
@@ -302,12 +297,13 @@ static void release(struct worker *w)
     tm_arena_release(&w->run_arena);
     if (w->has_job)
         tm_spec_release(&w->spec);
-    free(w->batch.records);
-    free(w->batch.members);
-    free(w->batch.outcomes);
+    tm_heap_free(w->batch.records);
+    tm_heap_free(w->batch.members);
+    tm_heap_free(w->batch.outcomes);
     tm_arena_release(&w->arena);
     tm_arena_release(&w->job_arena);
     tm_frame_reader_release(&w->in);
+    tm_heap_free(w);
 }
 
 /* What a frame needs to have come before it, and who takes it. */
@@ -330,6 +326,7 @@ static bool handle(struct worker *w, const struct frame *f)
         tm_worker_give_up_text("the worker got an unknown frame");
     if (frames[f->type].needs > (w->writer ? NEEDS_RUN : w->has_job ? NEEDS_JOB : NEEDS_NOTHING))
         tm_worker_give_up_text("the worker got a frame before its time");
+    err_clear(&w->why);
     frames[f->type].handle(w, &c);
     return f->type != FRAME_END;
 }
@@ -370,20 +367,24 @@ int tm_worker_prepare(void)
 
 int tm_worker_main(const struct script_function *functions, size_t functions_n)
 {
-    struct worker w = {.functions = functions, .functions_n = functions_n};
+    struct worker *w = tm_heap_zeroed(1, sizeof *w);
     struct frame f;
     bool more = true;
-    tm_frame_reader_init(&w.in, UINT32_MAX);
+    if (!w)
+        return WORKER_EXIT_MEMORY;
+    w->functions = functions;
+    w->functions_n = functions_n;
+    tm_frame_reader_init(&w->in, UINT32_MAX);
     while (more) {
-        switch (tm_frame_next(&w.in, &f)) {
+        switch (tm_frame_next(&w->in, &f)) {
         case FRAME_TAKEN:
-            more = handle(&w, &f);
+            more = handle(w, &f);
             break;
         case FRAME_BAD:
             tm_worker_give_up_text("the worker got a broken frame");
         case FRAME_WAIT:
             /* End of file here is a parent that ended without a word: nobody wants an answer. */
-            switch (tm_frame_fill(&w.in, tm_worker_ends.in)) {
+            switch (tm_frame_fill(&w->in, tm_worker_ends.in)) {
             case FILL_BYTES:
             case FILL_BLOCK:
                 break;
@@ -394,6 +395,6 @@ int tm_worker_main(const struct script_function *functions, size_t functions_n)
             }
         }
     }
-    release(&w);
+    release(w);
     return 0;
 }

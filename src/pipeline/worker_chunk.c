@@ -28,9 +28,8 @@ static void __attribute__((noreturn)) leave_for_memory(void)
 static void flush_results(struct worker *w)
 {
     struct slice frame;
-    err why = {0};
     uint64_t spent = (uint64_t)(clock_now() - w->began);
-    if (tm_results_end(&w->results, spent, &frame, &why) != TIDEMILL_OK)
+    if (!tm_results_end(&w->results, spent, &frame))
         leave_for_memory();
     tm_worker_send(frame);
     w->flushed = clock_now();
@@ -231,10 +230,9 @@ static struct node *next_record(struct worker *w)
 {
     while (w->rest.n) {
         struct parsed parsed = {0};
-        err why;
-        err_clear(&why);
+        err_clear(&w->why);
         enum parse_verdict verdict = tm_intake_parse(&w->file.input, &w->arena, w->rest.p,
-                                                     w->rest.n, &parsed, &why);
+                                                     w->rest.n, &parsed, &w->why);
         if (verdict == PARSE_MEMORY)
             leave_for_memory();
         if (parsed.length == 0 || parsed.length > w->rest.n)
@@ -244,7 +242,7 @@ static struct node *next_record(struct worker *w)
         if (verdict == PARSE_RECORD)
             return parsed.record;
         if (verdict == PARSE_FAILED)
-            bad_record(w, &why);
+            bad_record(w, &w->why);
         advance(w, parsed.lines, verdict == PARSE_FAILED);
     }
     return NULL;

@@ -36,7 +36,9 @@ struct worker_batch {
     size_t current;
 };
 
+/* Of the heap, with an error in hand: those are large, and a stack that stays small is soon there. */
 struct worker {
+    err why; /* what is wrong with the frame or record in hand */
     struct frame_reader in;
     struct arena job_arena; /* what the script is told at its start */
     struct arena run_arena; /* the output's dialect and columns */

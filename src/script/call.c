@@ -266,11 +266,12 @@ static bool begin_record(struct script *s)
     return true;
 }
 
-static void end_record(struct script *s, int status, err *e)
+/* call->why has the cause of a failure. */
+static void end_record(struct script *s, int status)
 {
-    const struct call *call = &s->call;
-    bool failed = end_call(s, status, e) != TIDEMILL_OK;
-    call->source->done(call->source->data, failed ? SCRIPT_FAILED : call->outcome, e);
+    struct call *call = &s->call;
+    bool failed = end_call(s, status, &call->why) != TIDEMILL_OK;
+    call->source->done(call->source->data, failed ? SCRIPT_FAILED : call->outcome, &call->why);
 }
 
 /* What lies on the stack while records are called. */
@@ -284,7 +285,6 @@ static int lj_records(lua_State *L)
 {
     struct script *s = script_of(L);
     struct call *call = &s->call;
-    err e;
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
     lua_pushvalue(L, lua_upvalueindex(UP_CTX));
@@ -297,8 +297,8 @@ static int lj_records(lua_State *L)
         lua_call(L, 2, LUA_MULTRET);
         lj_take_results(L, AT_RESULTS);
         lua_settop(L, AT_METATABLE);
-        err_clear(&e);
-        end_record(s, TIDEMILL_OK, &e);
+        err_clear(&call->why);
+        end_record(s, TIDEMILL_OK);
     } while (begin_record(s));
     return 0;
 }
@@ -307,7 +307,6 @@ void tm_script_run(struct script *s, const struct script_source *source)
 {
     struct call *call = &s->call;
     int status;
-    err e;
     call->source = source;
     call->records = &call->record;
     call->n = 1;
@@ -315,9 +314,9 @@ void tm_script_run(struct script *s, const struct script_source *source)
     call->current_out = NULL;
     for (bool more = begin_record(s); more; more = begin_record(s)) {
         lua_pushvalue(s->L, 2);
-        if ((status = tm_script_enter(s, 0, 0, "", &e)) == TIDEMILL_OK)
+        if ((status = tm_script_enter(s, 0, 0, "", &call->why)) == TIDEMILL_OK)
             return;
-        end_record(s, status, &e);
+        end_record(s, status);
     }
 }
 

@@ -4,8 +4,6 @@
  */
 #include "script/state.h"
 
-#include <stdio.h>
-
 /* ---- compiling ---- */
 
 /* What lua_load reads: line ends, so that the lines count as in the file, then up to three parts. */
@@ -204,9 +202,12 @@ static void lj_note_place(lua_State *L, struct script *s)
     lua_Debug ar;
     lua_pushvalue(L, -1);
     lua_getinfo(L, ">S", &ar);
-    int line = ar.linedefined > 0 ? ar.linedefined : (int)s->config.first_line;
-    if (*ar.what != 'C')
-        snprintf(s->place, sizeof s->place, "%s:%d: ", ar.short_src, line > 0 ? line : 1);
+    if (*ar.what == 'C')
+        return;
+    memcpy(s->origin.source, ar.short_src, sizeof s->origin.source);
+    s->origin.line = ar.linedefined > 0 ? ar.linedefined : (int)s->config.first_line;
+    if (s->origin.line <= 0)
+        s->origin.line = 1;
 }
 
 void tm_lj_load(lua_State *L, struct script *s)

@@ -3,10 +3,10 @@
  * that every call goes through, and how errors are raised.
  */
 #include "script/state.h"
+#include "base/heap.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* ---- memory ---- */
 
@@ -63,8 +63,13 @@ static bool lj_push_running(lua_State *L)
 /* The same, or where the script's function begins. */
 static void lj_push_place(lua_State *L)
 {
-    if (!lj_push_running(L))
-        lua_pushstring(L, script_of(L)->place);
+    const struct script *s = script_of(L);
+    if (lj_push_running(L))
+        return;
+    if (s->origin.line)
+        lua_pushfstring(L, "%s:%d: ", s->origin.source, s->origin.line);
+    else
+        lua_pushliteral(L, "");
 }
 
 _Noreturn static void lj_throw(lua_State *L)
@@ -319,7 +324,7 @@ static int enter_function(struct script *s, lua_CFunction function, int nresults
 
 static struct script *script_make(const struct script_config *c, const struct script_host *host)
 {
-    struct script *s = calloc(1, sizeof *s);
+    struct script *s = tm_heap_zeroed(1, sizeof *s);
     if (!s)
         return NULL;
     s->config = *c;
@@ -406,5 +411,5 @@ void tm_script_free(struct script *s)
     tm_json_reader_free(s->reader);
     tm_buf_release(&s->scratch);
     tm_buf_release(&s->warning);
-    free(s);
+    tm_heap_free(s);
 }

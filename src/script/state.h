@@ -49,6 +49,7 @@ struct call {
     enum script_outcome *outcomes;    /* n of them: KEPT once an output was emitted */
     bool refused;                     /* emit failed: err has why, and the script cannot undo it */
     err err;
+    err why;      /* the record in hand failed of, when that is known */
     size_t spent; /* bytes that assigned values took, beside Lua's own */
     struct random random;
 };
@@ -84,10 +85,13 @@ struct script {
     struct references ref;
     struct call call;
     struct buf scratch; /* text on its way to Lua; nobody keeps anything in it across calls */
-    char place[128];    /* "double.lua:1: ", where the function was defined; "" when unknown */
-    bool warnings;      /* warn("@on") */
-    bool at_limit;      /* the last E_MEMORY was the limit's */
-    bool out_of_memory; /* we have said so in this call */
+    struct {
+        char source[LUA_IDSIZE];
+        int line;
+    } origin;                          /* where the function was defined; line 0: unknown */
+    bool warnings;                     /* warn("@on") */
+    bool at_limit;                     /* the last E_MEMORY was the limit's */
+    bool out_of_memory;                /* we have said so in this call */
     volatile sig_atomic_t interrupted; /* a hook that raises is set */
     struct buf warning;                /* pieces of a warning that has not ended */
     struct key keys[KEYS];
