@@ -3,11 +3,11 @@
  * point into them. Only content with doubled quotes or escapes is copied, to the arena. The reader owns
  * nothing but itself; the columns are its maker's.
  */
+#include <stdio.h>
+
 #include "base/block.h"
 #include "base/heap.h"
 #include "format/csv.h"
-
-#include <stdio.h>
 
 /* Room for the fields that a script may add to a record before its node has to grow. */
 #define SPARE_FIELDS 4

@@ -4,11 +4,11 @@
  */
 #include "pipeline/link.h"
 
-#include "base/heap.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/uio.h>
+
+#include "base/heap.h"
 
 #define BATCH    16
 #define LEND_MIN ((size_t)16 << 10)

@@ -3,10 +3,11 @@
  * that every call goes through, and how errors are raised.
  */
 #include "script/state.h"
-#include "base/heap.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+#include "base/heap.h"
 
 /* ---- memory ---- */
 

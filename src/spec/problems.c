@@ -3,10 +3,10 @@
  */
 #include "spec/problems.h"
 
-#include "base/heap.h"
-
 #include <stdarg.h>
 #include <stdio.h>
+
+#include "base/heap.h"
 
 void tm_problems_clear(struct spec *s)
 {
