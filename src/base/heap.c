@@ -18,7 +18,7 @@
 
 struct piece {
     _Alignas(HEAP_HEAD) size_t class;
-    struct piece *next; /* while it is kept; where the bytes begin, else */
+    struct piece *next; /* while it is kept */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "../left.h"
+#include "base/clock.h"
 #include "pipeline/fork_server.h"
 #include "pipeline/process.h"
 #include "pipeline/worker.h"
@@ -262,7 +263,8 @@ static int be_bad(enum badness how)
     return 0;
 }
 
-/* Each costs a worker that is started otherwise, and after some they are not tried any more. */
+/* Each costs a worker that is started otherwise, and after some they are not tried any more, or at once when one says
+   nothing for a second: on a busy machine they all may. */
 static void test_bad(void **state)
 {
     (void)state;
@@ -270,11 +272,16 @@ static void test_bad(void **state)
         struct fork_server s;
         struct process p;
         int before = begin(&s, &p), times = 0;
+        bool silent = how == HIDES_AND_HANGS;
         char text[2] = {(char)('0' + how), '\0'};
         setenv("BADNESS", text, 1);
-        for (; !s.hopeless; times++)
+        for (; !s.hopeless; times++) {
+            int64_t began = clock_now();
             assert_false(tm_fork_server_start(&s, &p, &bad));
-        assert_int_equal(times, how == HIDES_AND_HANGS ? 1 : 4);
+            silent = silent || clock_now() - began >= 1000000000;
+        }
+        assert_true(silent ? times <= 4 : times == 4);
+        assert_true(how != HIDES_AND_HANGS || times == 1);
         assert_false(tm_fork_server_start(&s, &p, &bad));
         assert_int_equal(s.process.pid, 0);
         assert_int_equal(p.pid, 0);
