@@ -54,6 +54,7 @@ static struct piece *take_kept(size_t class)
 
 void *tm_heap_new(size_t n)
 {
+    n += !n;
     if (!tm_region_is_open() || n > LARGEST - HEAP_HEAD)
         return malloc(n);
     size_t class = class_of(n);
@@ -68,7 +69,9 @@ void *tm_heap_new(size_t n)
 
 void *tm_heap_zeroed(size_t n, size_t size)
 {
-    if (!tm_region_is_open() || (size && n > LARGEST / size))
+    if (!n || !size)
+        n = size = 1;
+    if (!tm_region_is_open() || n > LARGEST / size)
         return calloc(n, size);
     void *p = tm_heap_new(n * size);
     return p ? memset(p, 0, n * size) : NULL;
@@ -76,6 +79,7 @@ void *tm_heap_zeroed(size_t n, size_t size)
 
 void *tm_heap_grow(void *p, size_t n)
 {
+    n += !n;
     if (!p)
         return tm_heap_new(n);
     if (!tm_region_has(p))

@@ -13,7 +13,7 @@
 /* A piece that is so much smaller than a power of two wastes nothing. */
 #define HEAP_HEAD ((size_t)16)
 
-/* `n` bytes, aligned to 16, not zeroed; NULL with ENOMEM. */
+/* `n` bytes, aligned to 16, not zeroed; NULL with ENOMEM. Of no bytes there is one, here and below. */
 void *tm_heap_new(size_t n);
 /* `n` times `size` bytes, zeroed. */
 void *tm_heap_zeroed(size_t n, size_t size);

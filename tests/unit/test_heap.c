@@ -42,6 +42,14 @@ static void test_none(void **state)
         assert_int_equal(zeros[i], 0);
     tm_heap_free(zeros);
     tm_heap_free(NULL);
+    char *none[] = {tm_heap_new(0), tm_heap_zeroed(0, 8), tm_heap_zeroed(8, 0),
+                    tm_heap_grow(NULL, 0)};
+    for (int i = 0; i < 4; i++)
+        assert_non_null(none[i]);
+    none[0] = tm_heap_grow(none[0], 0); /* which realloc(3) may take for free(3) */
+    assert_non_null(none[0]);
+    for (int i = 0; i < 4; i++)
+        tm_heap_free(none[i]);
 }
 
 /* The first blocks of an arena are no more than pieces have room for. Before others have left some. */
