@@ -13,6 +13,7 @@
 #include "base/large.h"
 #include "base/region.h"
 #include "base/sanitized.h"
+#include "play.h"
 #include "script/memory.h"
 
 #define REGION ((size_t)2 << 20)
@@ -140,41 +141,10 @@ static void test_classes(void **state)
     }
 }
 
-struct piece {
-    unsigned char *p;
-    size_t n;
-};
-
-static unsigned char byte_of(size_t piece, size_t i)
-{
-    return (unsigned char)(piece + 7 * i);
-}
-
-/* Blocks of Lua's of all sizes made, resized and given back at random keep what they hold. */
 static void play_with_lua_memory(void)
 {
-    static const size_t most[] = {40, 600, 5000, 70000};
     struct memory m = {0};
-    struct piece pieces[64] = {{NULL, 0}};
-    uint32_t random = 17;
-    for (int turn = 0; turn < 20000; turn++) {
-        random = random * 1664525 + 1013904223;
-        size_t k = random >> 26;
-        random = random * 1664525 + 1013904223;
-        struct piece *x = &pieces[k];
-        size_t size = (random >> 4) % most[random >> 30];
-        size_t kept = x->n < size ? x->n : size;
-        x->p = tm_memory_allocate(&m, x->p, x->n, size);
-        assert_true(x->p || !size);
-        x->n = size;
-        for (size_t i = 0; i < kept; i++)
-            if (x->p[i] != byte_of(k, i))
-                fail_msg("turn %d: byte %zu of %zu", turn, i, size);
-        for (size_t i = kept; i < size; i++)
-            x->p[i] = byte_of(k, i);
-    }
-    for (size_t k = 0; k < sizeof pieces / sizeof *pieces; k++)
-        tm_memory_allocate(&m, pieces[k].p, pieces[k].n, 0);
+    play(tm_memory_allocate, &m);
     assert_int_equal(m.used, 0);
     tm_memory_release(&m);
 }
