@@ -28,7 +28,7 @@ static size_t class_of(size_t n)
 {
     size_t class = 0;
     while (SMALLEST << class < n + HEAP_HEAD)
-        class ++;
+        class += 1;
     return class;
 }
 

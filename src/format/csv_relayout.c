@@ -3,7 +3,6 @@
  * machine but not looked into, and flow out under other columns. The rows come from another process,
  * so their form is checked.
  */
-
 #include "base/heap.h"
 #include "format/csv.h"
 #include "format/layout.h"

@@ -18,7 +18,6 @@
  *
  * Null is an empty cell. Comments are no part of output dialects: '#' is a byte like any other.
  */
-
 #include "base/heap.h"
 #include "base/words.h"
 #include "format/csv.h"

@@ -4,7 +4,6 @@
  * Lines are read; write puts a comma and a line feed before each row, of which the first comma is
  * taken off where the output is put together.
  */
-
 #include "base/heap.h"
 #include "format/encoding.h"
 #include "format/formats.h"

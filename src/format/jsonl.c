@@ -3,7 +3,6 @@
  * ends and looks at nothing else; parse reads the line; write gives a record its own bytes where
  * they are JSON. A carriage return before the line feed belongs to the line end.
  */
-
 #include "base/heap.h"
 #include "format/encoding.h"
 #include "format/formats.h"

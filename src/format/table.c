@@ -5,7 +5,6 @@
  *
  * The same rules as for CSV hold for columns; null is an empty cell.
  */
-
 #include "format/table.h"
 
 #include "base/heap.h"

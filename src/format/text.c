@@ -2,7 +2,6 @@
  * Text: a record a line, with the one field `line`. Every line is a record, blank ones too. A CR
  * before the LF belongs to the line end; all other bytes are the field's.
  */
-
 #include "base/heap.h"
 #include "format/formats.h"
 #include "format/layout.h"

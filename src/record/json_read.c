@@ -5,7 +5,6 @@
  * from record to record: what is open around a value, and the keys of the record before, whose like
  * is recognised without looking for duplicates again.
  */
-
 #include "base/heap.h"
 #include "record/json_quick.h"
 #include "record/json_scan.h"

@@ -6,6 +6,8 @@
  *       so that one call of the whole run fails, and who started it learns that it did.
  *   SHIM_ON=1
  *       As well as all that such a process makes after it, and in others of its kind likewise.
+ *   SHIM_CALL=malloc
+ *       Workers have no region (region.c), too: all that they take is malloc's.
  *   SHIM_PIPE=4096
  *       Pipes hold so much, and F_SETPIPE_SZ is refused.
  *
@@ -157,7 +159,7 @@ void *realloc(void *p, size_t n)
     return fails("malloc") ? NULL : real(p, n);
 }
 
-/* Where malloc is to fail, workers have no region (region.c): all that they take is malloc's then. */
+/* What tm_region_open() asks for. */
 static int is_region(size_t n, int fd)
 {
     return fd < 0 && n == (size_t)4 << 20 && strcmp(shim.call, "malloc") == 0;
