@@ -79,7 +79,7 @@ static void lj_emit_plain(lua_State *L, int index, const char *what, bool sequen
 static void lj_emit_value(lua_State *L, int index, const char *what, bool sequence)
 {
     int type = lua_type(L, index);
-    if (type == LUA_TUSERDATA && view_at(L, index)) {
+    if (is_view(L, index)) {
         const struct view *v = tm_lj_view_check(L, index);
         if (v->node->kind == NODE_OBJECT)
             lj_emit_node(L, v->node);
@@ -115,7 +115,7 @@ static void lj_fail_with_reason(lua_State *L, int index)
 {
     if (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER)
         lua_pushvalue(L, index);
-    else if (!view_at(L, index) && luaL_getmetafield(L, index, "__tostring") != LUA_TNIL)
+    else if (!is_view(L, index) && luaL_getmetafield(L, index, "__tostring") != LUA_TNIL)
         luaL_tolstring(L, index, NULL);
     else
         tm_lj_fail(L, "the function returned nil and a %s: return nil, \"why\" fails a record",
@@ -128,8 +128,8 @@ static void lj_take_results(lua_State *L, int first)
 {
     const struct call *call = &script_of(L)->call;
     int last = lua_gettop(L);
-    if (last == first && call->view && lua_touserdata(L, first) == call->view) {
-        lj_emit_node(L, call->view->node);
+    if (last == first && lua_touserdata(L, first) == handle_of(call, 0)) {
+        lj_emit_node(L, current_record(call));
         return;
     }
     if (last < first) {
@@ -151,16 +151,16 @@ static void lj_take_results(lua_State *L, int first)
 
 /* ---- results of batch ---- */
 
-static void lj_push_records(lua_State *L, const struct call *call)
+static void lj_push_records(lua_State *L, struct script *s)
 {
+    const struct call *call = &s->call;
+    if (!tm_view_hand_over(s, call->records, call->n))
+        tm_lj_memory(L);
     lua_createtable(L, (int)call->n, 0);
-    tm_lj_view_push_metatable(L, NODE_OBJECT);
-    int metatable = lua_gettop(L);
     for (size_t i = 0; i < call->n; i++) {
-        tm_lj_view_push_record(L, call->records[i], metatable);
-        lua_rawseti(L, metatable - 1, (lua_Integer)i + 1);
+        lua_pushlightuserdata(L, handle_of(call, i));
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
-    lua_pop(L, 1);
 }
 
 /* An array's keys are 1 .. n, not all of them there; the first wrong one must not vary. */
@@ -190,9 +190,10 @@ static void lj_take_entries(lua_State *L, int index)
 
 static int lj_batch(lua_State *L)
 {
-    struct call *call = &script_of(L)->call;
+    struct script *s = script_of(L);
+    struct call *call = &s->call;
     lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
-    lj_push_records(L, call);
+    lj_push_records(L, s);
     lua_pushvalue(L, lua_upvalueindex(UP_CTX));
     lua_call(L, 2, LUA_MULTRET);
     int results = lua_gettop(L);
@@ -246,8 +247,7 @@ static int end_call(struct script *s, int status, err *e)
     if (call->refused)
         status = tm_err_pass(e, &call->err);
     call->active = false;
-    call->view = NULL;
-    call->generation++;
+    tm_view_take_back(s);
     return status;
 }
 
@@ -275,7 +275,7 @@ static void end_record(struct script *s, int status)
 }
 
 /* What lies on the stack while records are called. */
-enum { AT_FUNCTION = 1, AT_CTX, AT_METATABLE, AT_VIEW, AT_RESULTS };
+enum { AT_FUNCTION = 1, AT_CTX, AT_RESULTS };
 
 /*
  * The record in hand, and all others up to the first that raises an error: it costs much less to
@@ -288,15 +288,15 @@ static int lj_records(lua_State *L)
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
     lua_pushvalue(L, lua_upvalueindex(UP_CTX));
-    tm_lj_view_push_metatable(L, NODE_OBJECT);
     do {
-        call->view = tm_lj_view_push_record(L, call->record, AT_METATABLE);
+        if (!tm_view_hand_over(s, &call->record, 1))
+            tm_lj_memory(L);
         lua_pushvalue(L, AT_FUNCTION);
-        lua_pushvalue(L, AT_VIEW);
+        lua_pushlightuserdata(L, handle_of(call, 0));
         lua_pushvalue(L, AT_CTX);
         lua_call(L, 2, LUA_MULTRET);
         lj_take_results(L, AT_RESULTS);
-        lua_settop(L, AT_METATABLE);
+        lua_settop(L, AT_CTX);
         err_clear(&call->why);
         end_record(s, TIDEMILL_OK);
     } while (begin_record(s));

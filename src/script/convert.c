@@ -342,7 +342,7 @@ static void lj_userdata_to_value(lua_State *L, int index, const struct target *t
     struct slice digits = tm_wide_digits(L, index);
     if (digits.p)
         *out = (struct value){.kind = VALUE_NUMBER, .text = tm_lj_copy(L, t->arena, digits)};
-    else if (view_at(L, index))
+    else if (is_view(L, index))
         lj_view_to_value(L, index, t, path, out);
     else
         lj_refuse(L, path, "is a userdata, which a record cannot hold");
@@ -373,14 +373,14 @@ void tm_lj_to_value(lua_State *L, int index, const struct target *t, const struc
     case LUA_TTABLE:
         *out = (struct value){.kind = VALUE_NODE, .node = lj_build(L, index, t, path, NULL)};
         break;
-    case LUA_TUSERDATA:
-        lj_userdata_to_value(L, index, t, path, out);
-        break;
     case LUA_TLIGHTUSERDATA:
         if (lua_touserdata(L, index) == NULL) {
             out->kind = VALUE_NULL;
             break;
         } /* fall through */
+    case LUA_TUSERDATA:
+        lj_userdata_to_value(L, index, t, path, out);
+        break;
     default:
         lj_refuse_type(L, index, path);
     }

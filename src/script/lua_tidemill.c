@@ -34,7 +34,7 @@ static int lj_copy(lua_State *L)
     luaL_checkany(L, 1);
     if (lua_istable(L, 1) || lua_isfunction(L, 1))
         tm_lj_fail(L, "copy takes a record or one of its values, got a %s", luaL_typename(L, 1));
-    if (lua_type(L, 1) != LUA_TUSERDATA || tm_wide_digits(L, 1).p) {
+    if (lua_type(L, 1) == LUA_TUSERDATA ? tm_wide_digits(L, 1).p != NULL : !is_view(L, 1)) {
         lua_settop(L, 1);
         return 1; /* scalars are what they are */
     }
@@ -111,7 +111,7 @@ static int lj_mark(lua_State *L, enum node_kind kind)
         lua_newtable(L);
     }
     lua_settop(L, 1);
-    if (view_at(L, 1) && tm_lj_view_check(L, 1)->node->kind == kind)
+    if (is_view(L, 1) && tm_lj_view_check(L, 1)->node->kind == kind)
         return 1;
     if (!lua_istable(L, 1))
         tm_lj_fail(L, "%s takes a plain table, got a %s", name, luaL_typename(L, 1));
@@ -142,7 +142,7 @@ static int lj_table(lua_State *L)
 {
     luaL_checkany(L, 1);
     lua_settop(L, 1);
-    if (view_at(L, 1)) {
+    if (is_view(L, 1)) {
         struct value v = {.kind = VALUE_NODE, .node = tm_lj_view_check(L, 1)->node};
         tm_lj_push_plain(L, &v);
     }
@@ -281,7 +281,7 @@ static int lj_sorted_next(lua_State *L)
 /* for k, v in sorted(t): in the order of the keys. */
 static int lj_sorted(lua_State *L)
 {
-    if (!view_at(L, 1))
+    if (!is_view(L, 1))
         luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     lj_push_sorted(L, lj_push_keys(L));

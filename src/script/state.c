@@ -412,5 +412,6 @@ void tm_script_free(struct script *s)
     tm_json_reader_free(s->reader);
     tm_buf_release(&s->scratch);
     tm_buf_release(&s->warning);
+    tm_heap_free(s->call.views);
     tm_heap_free(s);
 }

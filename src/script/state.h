@@ -34,15 +34,18 @@ struct random {
 /* All that belongs to one call of `record` or `batch`. */
 struct call {
     uint64_t generation; /* of the views that this call made; counted up when it ends */
+    /* The records that the script was handed: `handed` views, the first of them has the handle `first`;
+       see view.h. */
+    struct view *views;
+    size_t views_cap, handed;
+    uintptr_t first;
+    bool family; /* nested values were touched: ref.family is theirs */
     bool active;
     const struct script_source *source; /* of the run */
     struct node *record;                /* of the run that is in hand */
     enum script_outcome outcome;
     struct node **records; /* n of them, `record` has one: the above */
     size_t n;
-    /* The view that `record` was given: it stays on the stack while the call is on, so that its
-       address tells it from all other userdata. NULL while there is none. */
-    const struct view *view;
     const struct script_place *place; /* of the first */
     size_t current;                   /* the record that outputs belong to now */
     size_t *current_out;              /* where the host reads it, or NULL */
@@ -57,6 +60,7 @@ struct call {
 /* Things kept in Lua's registry, by number. */
 struct references {
     int view[2], owned[2]; /* by node_kind: metatables of views, and of those that own memory */
+    int family;            /* the views inside the records of the call, or nil; see view.c */
     int wide, wides;       /* metatable of wide numbers; all that live, by their digits */
     int mark[2];           /* by node_kind: metatables that mark plain tables */
     int params;

@@ -1,12 +1,13 @@
 /*
  * Views of nodes as Lua sees them: something that behaves like a table in field order.
  *
- * A view is made when a record is handed to the script, and for a nested value when it is touched;
- * the views inside one record are kept in a table, by node, so that r.a is one value each time. That
- * table is the user value of all of them; it also keeps alive the view that owns the memory.
+ * A nested value gets a view when it is touched; the views inside the records of a call are kept in a
+ * table, by node, so that r.a is one value each time. So are those inside of what owns its memory; that
+ * table is the user value of all of them, as it also keeps the owner alive.
  */
 #include "script/view.h"
 
+#include "base/heap.h"
 #include "base/number.h"
 #include "script/convert.h"
 
@@ -22,33 +23,86 @@ static inline bool is_alive(const struct view *v)
     return *v->now == v->born && v->node;
 }
 
+static bool is_null(lua_State *L, int index)
+{
+    return lua_islightuserdata(L, index) && !lua_touserdata(L, index);
+}
+
+/* A light userdata that is no record: null, or a C module's. */
+static bool is_other(lua_State *L, int index)
+{
+    return lua_islightuserdata(L, index) && !is_view(L, index);
+}
+
+/* What something is that is no view, as messages have it. */
+static const char *type_name(lua_State *L, int index)
+{
+    return is_null(L, index) ? "null" : luaL_typename(L, index);
+}
+
+static struct view *lj_check(lua_State *L, int index)
+{
+    struct view *v = view_at(L, index);
+    if (v && is_alive(v))
+        return v;
+    if (is_view(L, index))
+        tm_lj_fail(L, "this record's function has returned; keep tidemill.copy(r) instead");
+    tm_lj_fail(L, "a record or a nested value expected, got %s", type_name(L, index));
+}
+
 struct view *tm_lj_view_check(lua_State *L, int index)
 {
-    struct view *v = lua_touserdata(L, index);
-    if (v && v == script_of(L)->call.view)
-        return v;
-    v = view_at(L, index);
-    if (!v)
-        tm_lj_fail(L, "a record or a nested value expected, got %s", luaL_typename(L, index));
-    if (!is_alive(v))
-        tm_lj_fail(L, "this record's function has returned; keep tidemill.copy(r) instead");
-    return v;
+    struct view *v = record_of(script_of(L), lua_touserdata(L, index));
+    return v ? v : lj_check(L, index);
 }
 
-void tm_lj_view_push_metatable(lua_State *L, enum node_kind kind)
+/* As tm_lj_view_check(), of what stands before the dot or the bracket of the key at 2. */
+static struct view *lj_check_indexed(lua_State *L)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->ref.view[kind]);
+    if (is_other(L, 1))
+        tm_lj_fail(L, "attempt to index a %s value (key '%s')", type_name(L, 1),
+                   luaL_tolstring(L, 2, NULL));
+    return lj_check(L, 1);
 }
 
-struct view *tm_lj_view_push_record(lua_State *L, struct node *n, int metatable)
+static inline struct view *lj_view_indexed(lua_State *L)
 {
-    const struct script *s = script_of(L);
-    const uint64_t *now = &s->call.generation;
-    struct view *v = lua_newuserdatauv(L, sizeof *v, 1);
-    *v = (struct view){s, n, now, *now};
-    lua_pushvalue(L, metatable);
-    lua_setmetatable(L, -2);
-    return v;
+    struct view *v = record_of(script_of(L), lua_touserdata(L, 1));
+    return v ? v : lj_check_indexed(L);
+}
+
+bool tm_view_hand_over(struct script *s, struct node *const *records, size_t n)
+{
+    struct call *call = &s->call;
+    if (n > call->views_cap) {
+        struct view *more = NULL;
+        if (n <= SIZE_MAX / sizeof *more)
+            more = tm_heap_grow(call->views, n * sizeof *more);
+        if (!more)
+            return false;
+        call->views = more;
+        call->views_cap = n;
+    }
+    /* Where addresses have 32 bits, after 2^30 records. */
+    if (n >= (UINTPTR_MAX - call->first) / HANDLE_STEP)
+        call->first = HANDLE_FIRST;
+    for (size_t i = 0; i < n; i++)
+        call->views[i] = (struct view){s, records[i], &call->generation, call->generation};
+    call->handed = n;
+    return true;
+}
+
+void tm_view_take_back(struct script *s)
+{
+    struct call *call = &s->call;
+    call->first += call->handed * HANDLE_STEP;
+    call->handed = 0;
+    call->generation++;
+    if (call->family) {
+        call->family = false;
+        lua_pushnil(s->L);
+        lua_rawseti(s->L, LUA_REGISTRYINDEX, s->ref.family);
+    }
 }
 
 /* Push a view of `n`, which lives as long as what the view `from` looks at. */
@@ -57,7 +111,7 @@ static void lj_push_view(lua_State *L, const struct view *from, struct node *n)
     struct view *v = lua_newuserdatauv(L, sizeof *v, 1);
     *v = *from;
     v->node = n;
-    tm_lj_view_push_metatable(L, n->kind);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->ref.view[n->kind]);
     lua_setmetatable(L, -2);
 }
 
@@ -88,9 +142,27 @@ static int lj_owned_gc(lua_State *L)
     return 0;
 }
 
+/* Push the table of the views inside the records of the call. */
+static void lj_push_records_family(lua_State *L)
+{
+    struct script *s = script_of(L);
+    if (s->call.family) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref.family);
+        return;
+    }
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, LUA_REGISTRYINDEX, s->ref.family);
+    s->call.family = true;
+}
+
 /* Push the table of the views that belong together with the one at `index`. */
 static void lj_push_family(lua_State *L, int index, const struct view *v)
 {
+    if (lua_islightuserdata(L, index)) {
+        lj_push_records_family(L);
+        return;
+    }
     if (lua_getiuservalue(L, index, 1) == LUA_TTABLE)
         return;
     lua_pop(L, 1);
@@ -165,7 +237,7 @@ uint32_t tm_lj_view_find(lua_State *L, struct view *v, int key)
 
 static int lj_index(lua_State *L)
 {
-    struct view *v = tm_lj_view_check(L, 1);
+    struct view *v = lj_view_indexed(L);
     uint32_t i = tm_lj_view_find(L, v, 2);
     if (i == UINT32_MAX)
         lua_pushnil(L);
@@ -203,7 +275,7 @@ static void lj_push_name(lua_State *L, const struct node *n, uint32_t i, int nam
 
 /* How far pairs has come in the view that its iterator keeps, and how many fields there were at its start. */
 struct walk {
-    struct view *view;
+    struct view view; /* as it was then: the script's own goes from record to record */
     uint32_t next, end;
 };
 enum { WALK_VIEW = 1, WALK_STATE, WALK_NAMES }; /* upvalues of its iterator */
@@ -211,8 +283,9 @@ enum { WALK_VIEW = 1, WALK_STATE, WALK_NAMES }; /* upvalues of its iterator */
 static int lj_next(lua_State *L)
 {
     struct walk *walk = lua_touserdata(L, lua_upvalueindex(WALK_STATE));
-    struct view *v = is_alive(walk->view) ? walk->view
-                                          : tm_lj_view_check(L, lua_upvalueindex(WALK_VIEW));
+    struct view *v = &walk->view;
+    if (!is_alive(v))
+        tm_lj_view_check(L, lua_upvalueindex(WALK_VIEW));
     const struct node *n = v->node;
     for (uint32_t i = walk->next; i < walk->end && i < n->count; i++) {
         if (n->fields[i].value.kind == VALUE_NONE)
@@ -238,7 +311,7 @@ static int lj_pairs(lua_State *L)
     struct view *v = tm_lj_view_check(L, 1);
     lua_settop(L, 1);
     struct walk *walk = lua_newuserdatauv(L, sizeof *walk, 0);
-    *walk = (struct walk){v, 0, v->node->count};
+    *walk = (struct walk){*v, 0, v->node->count};
     lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->ref.names);
     lua_pushcclosure(L, lj_next, 3);
     return 1;
@@ -247,6 +320,10 @@ static int lj_pairs(lua_State *L)
 static int lj_tostring(lua_State *L)
 {
     struct script *s = script_of(L);
+    if (is_other(L, 1)) {
+        lua_pushfstring(L, is_null(L, 1) ? "null" : "userdata: %p", lua_touserdata(L, 1));
+        return 1;
+    }
     const struct view *v = tm_lj_view_check(L, 1);
     err e;
     buf_reset(&s->scratch);
@@ -272,7 +349,7 @@ void tm_lj_view_value(lua_State *L, const struct view *v, int index, struct path
 {
     struct target t = {v->node->arena, v->now};
     int type = lua_type(L, index);
-    if (type == LUA_TTABLE || type == LUA_TUSERDATA)
+    if (type == LUA_TTABLE || type == LUA_TUSERDATA || type == LUA_TLIGHTUSERDATA)
         path->depth = depth_of(v->node) + 1;
     tm_lj_to_value(L, index, &t, path, out);
 }
@@ -379,7 +456,7 @@ static int lj_newindex(lua_State *L)
 {
     char text[NUMBER_TEXT_MAX];
     struct key spare, *name;
-    const struct view *v = tm_lj_view_check(L, 1);
+    const struct view *v = lj_view_indexed(L);
     if (v->node->kind == NODE_ARRAY) {
         lj_set_element(L, v);
     } else if ((name = lj_key(L, 2, &spare))) {
@@ -395,7 +472,8 @@ static int lj_newindex(lua_State *L)
 
 /* ---- metatables ---- */
 
-static int lj_metatable(lua_State *L, const char *name, bool owns)
+/* Push a metatable of views; messages of Lua have `name`. */
+static void lj_push_metatable(lua_State *L, const char *kind, const char *name)
 {
     static const luaL_Reg methods[] = {
         {"__index", lj_index}, {"__newindex", lj_newindex}, {"__len", lj_len},
@@ -403,10 +481,15 @@ static int lj_metatable(lua_State *L, const char *name, bool owns)
     };
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
-    lua_pushstring(L, name);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -3, "__name");
+    lua_pushstring(L, kind);
     lua_setfield(L, -2, "__metatable");
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "__name");
+}
+
+static int lj_metatable(lua_State *L, const char *name, bool owns)
+{
+    lj_push_metatable(L, name, name);
     if (owns) {
         lua_pushcfunction(L, lj_owned_gc);
         lua_setfield(L, -2, "__gc");
@@ -414,12 +497,25 @@ static int lj_metatable(lua_State *L, const char *name, bool owns)
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+/* Light userdata have one metatable for all: records and null, and those of C modules too. */
+static void lj_open_handles(lua_State *L)
+{
+    lua_pushlightuserdata(L, NULL);
+    lj_push_metatable(L, "object", "record or null");
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+}
+
 void tm_lj_open_view(lua_State *L, struct script *s)
 {
     lua_createtable(L, KNOWN_NAMES, 0);
     s->ref.names = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_newtable(L);
+    s->ref.family = luaL_ref(L, LUA_REGISTRYINDEX);
     s->ref.view[NODE_OBJECT] = lj_metatable(L, "object", false);
     s->ref.view[NODE_ARRAY] = lj_metatable(L, "array", false);
     s->ref.owned[NODE_OBJECT] = lj_metatable(L, "object", true);
     s->ref.owned[NODE_ARRAY] = lj_metatable(L, "array", true);
+    s->call.first = HANDLE_FIRST;
+    lj_open_handles(L);
 }

@@ -1,6 +1,10 @@
 /*
  * Views: what Lua holds of a node. A view owns nothing but its own few bytes; it is alive as long
  * as what it looks at, which a generation tells.
+ *
+ * Nested values, and what owns its memory, are full userdata. A record that is handed to the script is
+ * a light one, its handle: it costs no memory and no garbage, and its view is the script's own. No two
+ * records have the same handle, so that one that was kept is never taken for another.
  */
 #ifndef TM_SCRIPT_VIEW_H
 #define TM_SCRIPT_VIEW_H
@@ -14,7 +18,34 @@ struct view {
     uint64_t born;       /* *now when the view was made; dead when it has moved on */
 };
 
-/* The view at `index`, dead ones too; NULL when there is something else. */
+/*
+ * Handles: odd, so that none is the address of a full userdata, and in the upper half of what there is,
+ * where the light userdata of C modules seldom are.
+ */
+#define HANDLE_FIRST (~(UINTPTR_MAX >> 1) | 1)
+#define HANDLE_STEP  ((uintptr_t)2)
+
+/* The view of the record whose handle `p` is, while it is alive; else NULL. */
+static inline struct view *record_of(const struct script *s, const void *p)
+{
+    uintptr_t steps = (uintptr_t)p - s->call.first;
+    return steps < s->call.handed * HANDLE_STEP && steps % HANDLE_STEP == 0
+               ? &s->call.views[steps / HANDLE_STEP]
+               : NULL;
+}
+
+/* Have the script know `n` records, which Lua is to be handed; false when memory is out. */
+bool tm_view_hand_over(struct script *s, struct node *const *records, size_t n);
+/* They are no more, nor are the values inside them. */
+void tm_view_take_back(struct script *s);
+
+/* The handle of record `i` of those. */
+static inline void *handle_of(const struct call *call, size_t i)
+{
+    return (void *)(call->first + i * HANDLE_STEP); /* NOLINT(performance-no-int-to-ptr): a name */
+}
+
+/* The nested value, or what owns its memory, at `index`, dead ones too; NULL when there is something else. */
 static inline struct view *view_at(lua_State *L, int index)
 {
     struct view *v = lua_touserdata(L, index);
@@ -24,13 +55,15 @@ static inline struct view *view_at(lua_State *L, int index)
     return v;
 }
 
+/* Is there a view at `index`, a record's or another, dead or alive? */
+static inline bool is_view(lua_State *L, int index)
+{
+    uintptr_t handle = (uintptr_t)lua_touserdata(L, index);
+    return (handle >= HANDLE_FIRST && handle % HANDLE_STEP) || view_at(L, index);
+}
+
 /* The view at `index`, or an error that says what is wrong with it. */
 struct view *tm_lj_view_check(lua_State *L, int index);
-
-/* Push the metatable of views of objects, or of arrays. */
-void tm_lj_view_push_metatable(lua_State *L, enum node_kind kind);
-/* Push a view of a record of the call in hand; the metatable of its kind is at `metatable`. */
-struct view *tm_lj_view_push_record(lua_State *L, struct node *n, int metatable);
 
 struct path;
 
