@@ -277,6 +277,7 @@ static int lj_open(lua_State *L)
     lj_open_workspace(L, s);
     lj_open_number_methods(L);
     tm_lj_open_keys(L, s);
+    tm_lj_open_pairs(L, s);
     tm_lj_open_view(L, s);
     tm_lj_open_wide(L, s);
     tm_lj_open_table(L);

@@ -65,7 +65,7 @@ struct references {
     int mark[2];           /* by node_kind: metatables that mark plain tables */
     int params;
     int keys;      /* table that keeps the strings of script.keys */
-    int names;     /* likewise of script.names */
+    int pairs;     /* __pairs of views */
     int workspace; /* metatable of memory that a function uses while it runs */
     int setup, teardown;
 };
@@ -99,8 +99,10 @@ struct script {
     volatile sig_atomic_t interrupted; /* a hook that raises is set */
     struct buf warning;                /* pieces of a warning that has not ended */
     struct key keys[KEYS];
-    struct slice
-        names[KNOWN_NAMES]; /* of fields by their places, as pairs gave them last; see view.c */
+    /* Of fields by their places, as pairs gave them last; see walk.c. */
+    struct slice names[KNOWN_NAMES];
+    struct walk *walks; /* those of pairs over records, and */
+    uintptr_t walked;   /* how many there were */
 };
 
 static inline struct script *script_of(lua_State *L)
@@ -190,6 +192,7 @@ void tm_lj_call_bind(lua_State *L, struct script *s);
 
 /* The modules; each sets what scripts see of it. */
 void tm_lj_open_view(lua_State *L, struct script *s);
+void tm_lj_open_pairs(lua_State *L, struct script *s);
 void tm_lj_open_wide(lua_State *L, struct script *s);
 void tm_lj_open_tidemill(lua_State *L, struct script *s);
 /* Leaves ctx on the stack. */

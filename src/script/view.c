@@ -18,11 +18,6 @@ struct owned {
     struct arena arena;
 };
 
-static inline bool is_alive(const struct view *v)
-{
-    return *v->now == v->born && v->node;
-}
-
 static bool is_null(lua_State *L, int index)
 {
     return lua_islightuserdata(L, index) && !lua_touserdata(L, index);
@@ -43,7 +38,7 @@ static const char *type_name(lua_State *L, int index)
 static struct view *lj_check(lua_State *L, int index)
 {
     struct view *v = view_at(L, index);
-    if (v && is_alive(v))
+    if (v && view_is_alive(v))
         return v;
     if (is_view(L, index))
         tm_lj_fail(L, "this record's function has returned; keep tidemill.copy(r) instead");
@@ -253,70 +248,6 @@ static int lj_len(lua_State *L)
     return 1;
 }
 
-/*
- * Push the name of field `i`. Records of one shape have the same names in the same places: the strings
- * that were pushed last are kept, in the table at `names`, so that they are not made again.
- */
-static void lj_push_name(lua_State *L, const struct node *n, uint32_t i, int names)
-{
-    struct script *s = script_of(L);
-    struct slice key = n->fields[i].key;
-    if (i < KNOWN_NAMES && s->names[i].p && slice_eq_short(s->names[i], key)) {
-        lua_rawgeti(L, names, (lua_Integer)i + 1);
-        return;
-    }
-    lua_pushlstring(L, key.p, key.n);
-    if (i < KNOWN_NAMES) {
-        lua_pushvalue(L, -1);
-        lua_rawseti(L, names, (lua_Integer)i + 1);
-        s->names[i] = lua_slice(L, -1);
-    }
-}
-
-/* How far pairs has come in the view that its iterator keeps, and how many fields there were at its start. */
-struct walk {
-    struct view view; /* as it was then: the script's own goes from record to record */
-    uint32_t next, end;
-};
-enum { WALK_VIEW = 1, WALK_STATE, WALK_NAMES }; /* upvalues of its iterator */
-
-static int lj_next(lua_State *L)
-{
-    struct walk *walk = lua_touserdata(L, lua_upvalueindex(WALK_STATE));
-    struct view *v = &walk->view;
-    if (!is_alive(v))
-        tm_lj_view_check(L, lua_upvalueindex(WALK_VIEW));
-    const struct node *n = v->node;
-    for (uint32_t i = walk->next; i < walk->end && i < n->count; i++) {
-        if (n->fields[i].value.kind == VALUE_NONE)
-            continue;
-        if (n->kind == NODE_ARRAY)
-            lua_pushinteger(L, (lua_Integer)i + 1);
-        else
-            lj_push_name(L, n, i, lua_upvalueindex(WALK_NAMES));
-        tm_lj_view_push_field(L, lua_upvalueindex(WALK_VIEW), v, i);
-        if (!lua_isnil(L, -1)) {
-            walk->next = i + 1;
-            return 2;
-        }
-        lua_pop(L, 2);
-    }
-    walk->next = walk->end;
-    return 0;
-}
-
-/* Fields that are added on the way are not visited, as there would be no end. */
-static int lj_pairs(lua_State *L)
-{
-    struct view *v = tm_lj_view_check(L, 1);
-    lua_settop(L, 1);
-    struct walk *walk = lua_newuserdatauv(L, sizeof *walk, 0);
-    *walk = (struct walk){*v, 0, v->node->count};
-    lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->ref.names);
-    lua_pushcclosure(L, lj_next, 3);
-    return 1;
-}
-
 static int lj_tostring(lua_State *L)
 {
     struct script *s = script_of(L);
@@ -477,10 +408,12 @@ static void lj_push_metatable(lua_State *L, const char *kind, const char *name)
 {
     static const luaL_Reg methods[] = {
         {"__index", lj_index}, {"__newindex", lj_newindex}, {"__len", lj_len},
-        {"__pairs", lj_pairs}, {"__tostring", lj_tostring}, {NULL, NULL},
+        {"__tostring", lj_tostring}, {NULL, NULL},
     };
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
+    tm_lj_push_pairs(L);
+    lua_setfield(L, -2, "__pairs");
     lua_pushstring(L, kind);
     lua_setfield(L, -2, "__metatable");
     lua_pushstring(L, name);
@@ -508,8 +441,6 @@ static void lj_open_handles(lua_State *L)
 
 void tm_lj_open_view(lua_State *L, struct script *s)
 {
-    lua_createtable(L, KNOWN_NAMES, 0);
-    s->ref.names = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);
     s->ref.family = luaL_ref(L, LUA_REGISTRYINDEX);
     s->ref.view[NODE_OBJECT] = lj_metatable(L, "object", false);

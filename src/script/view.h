@@ -18,6 +18,11 @@ struct view {
     uint64_t born;       /* *now when the view was made; dead when it has moved on */
 };
 
+static inline bool view_is_alive(const struct view *v)
+{
+    return *v->now == v->born && v->node;
+}
+
 /*
  * Handles: odd, so that none is the address of a full userdata, and in the upper half of what there is,
  * where the light userdata of C modules seldom are.
@@ -42,7 +47,7 @@ void tm_view_take_back(struct script *s);
 /* The handle of record `i` of those. */
 static inline void *handle_of(const struct call *call, size_t i)
 {
-    return (void *)(call->first + i * HANDLE_STEP); /* NOLINT(performance-no-int-to-ptr): a name */
+    return (void *)(call->first + i * HANDLE_STEP);
 }
 
 /* The nested value, or what owns its memory, at `index`, dead ones too; NULL when there is something else. */
@@ -87,6 +92,9 @@ void tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i);
  */
 struct view *tm_lj_view_new_owned(lua_State *L, enum node_kind kind, size_t size,
                                   struct arena **arena);
+
+/* walk.c: push the __pairs of views. */
+void tm_lj_push_pairs(lua_State *L);
 
 /* The field that a key at `key` means: its index, or UINT32_MAX when there is none. */
 uint32_t tm_lj_view_find(lua_State *L, struct view *v, int key);

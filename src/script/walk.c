@@ -1,0 +1,167 @@
+/*
+ * pairs over records and nested values: in field order, whatever is assigned and deleted on the way.
+ *
+ * How far a loop has come is its walk. The walks of loops over records lie with the script, in so many
+ * slots that loops inside of loops have one each; the state of such a loop is a light userdata that
+ * stands for one walk alone. So the usual loop allocates nothing. Where all slots are taken, and for
+ * nested values, which have to be kept alive, the walk is in a closure of its own.
+ */
+#include "script/view.h"
+
+struct walk {
+    struct view view;   /* as it was then: the script's own goes from record to record */
+    uint32_t next, end; /* of its fields; those that are added on the way are not visited */
+    void *state;        /* of the loop that walks here; NULL: none */
+};
+
+enum { WALKS = 8 };
+
+/* Even, so that none is a record's handle. */
+#define STATE_FIRST (HANDLE_FIRST - 1)
+
+/*
+ * Push the name of field `i`. Records of one shape have the same names in the same places: the strings
+ * that were pushed last are kept, in the table at `names`, so that they are not made again.
+ */
+static void lj_push_name(lua_State *L, const struct node *n, uint32_t i, int names)
+{
+    struct script *s = script_of(L);
+    struct slice key = n->fields[i].key;
+    if (i < KNOWN_NAMES && s->names[i].p && slice_eq_short(s->names[i], key)) {
+        lua_rawgeti(L, names, (lua_Integer)i + 1);
+        return;
+    }
+    lua_pushlstring(L, key.p, key.n);
+    if (i < KNOWN_NAMES) {
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, names, (lua_Integer)i + 1);
+        s->names[i] = lua_slice(L, -1);
+    }
+}
+
+/* Push the next name and value of a walk whose view is at `view`; 0 when there is none. */
+static int lj_step(lua_State *L, struct walk *walk, int view, int names)
+{
+    const struct node *n = walk->view.node;
+    for (uint32_t i = walk->next; i < walk->end && i < n->count; i++) {
+        if (n->fields[i].value.kind == VALUE_NONE)
+            continue;
+        if (n->kind == NODE_ARRAY)
+            lua_pushinteger(L, (lua_Integer)i + 1);
+        else
+            lj_push_name(L, n, i, names);
+        tm_lj_view_push_field(L, view, &walk->view, i);
+        if (!lua_isnil(L, -1)) {
+            walk->next = i + 1;
+            return 2;
+        }
+        lua_pop(L, 2);
+    }
+    walk->next = walk->end;
+    walk->state = NULL;
+    return 0;
+}
+
+static void lj_check(lua_State *L, const struct walk *walk)
+{
+    if (!view_is_alive(&walk->view))
+        tm_lj_fail(L, "this record's function has returned; keep tidemill.copy(r) instead");
+}
+
+/* ---- over records ---- */
+
+enum { RECORD_NAMES = 1 }; /* upvalue of the iterator */
+
+/* The iterator: takes a state. */
+static int lj_next_of_record(lua_State *L)
+{
+    const void *state = lua_touserdata(L, 1);
+    struct walk *walk = &script_of(L)->walks[(uintptr_t)state / HANDLE_STEP % WALKS];
+    if (!state || walk->state != state)
+        tm_lj_fail(L,
+                   "this loop over a record has ended: pairs gives an iterator, its state and nil");
+    lj_check(L, walk);
+    return lj_step(L, walk, 1, lua_upvalueindex(RECORD_NAMES));
+}
+
+/* Begin a walk; NULL where the next slot is still needed. */
+static void *begin_walk(struct script *s, const struct view *v)
+{
+    uintptr_t number = s->walked % (STATE_FIRST / HANDLE_STEP);
+    struct walk *walk = &s->walks[number % WALKS];
+    if (walk->state && view_is_alive(&walk->view))
+        return NULL;
+    void *state = (void *)(STATE_FIRST + number * HANDLE_STEP);
+    *walk = (struct walk){*v, 0, v->node->count, state};
+    s->walked++;
+    return state;
+}
+
+/* ---- over everything else ---- */
+
+enum { VALUE_VIEW = 1, VALUE_WALK, VALUE_NAMES }; /* upvalues of an iterator */
+
+static int lj_next_of_value(lua_State *L)
+{
+    struct walk *walk = lua_touserdata(L, lua_upvalueindex(VALUE_WALK));
+    lj_check(L, walk);
+    return lj_step(L, walk, lua_upvalueindex(VALUE_VIEW), lua_upvalueindex(VALUE_NAMES));
+}
+
+/* ---- pairs ---- */
+
+enum { PAIRS_ITERATOR = 1, PAIRS_NAMES, PAIRS_ORIGINAL }; /* upvalues of both */
+
+/* Of the view at 1. */
+static int lj_pairs_of(lua_State *L, const struct view *v)
+{
+    void *state = lua_islightuserdata(L, 1) ? begin_walk(script_of(L), v) : NULL;
+    if (state) {
+        lua_pushvalue(L, lua_upvalueindex(PAIRS_ITERATOR));
+        lua_pushlightuserdata(L, state);
+        lua_pushnil(L);
+        return 3;
+    }
+    lua_settop(L, 1);
+    struct walk *walk = lua_newuserdatauv(L, sizeof *walk, 0);
+    *walk = (struct walk){*v, 0, v->node->count, NULL};
+    lua_pushvalue(L, lua_upvalueindex(PAIRS_NAMES));
+    lua_pushcclosure(L, lj_next_of_value, 3);
+    return 1;
+}
+
+static int lj_view_pairs(lua_State *L)
+{
+    return lj_pairs_of(L, tm_lj_view_check(L, 1));
+}
+
+/* The global one: a record need not be looked up what its __pairs is. */
+static int lj_pairs(lua_State *L)
+{
+    const struct view *v = record_of(script_of(L), lua_touserdata(L, 1));
+    return v ? lj_pairs_of(L, v) : lua_tocfunction(L, lua_upvalueindex(PAIRS_ORIGINAL))(L);
+}
+
+void tm_lj_push_pairs(lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->ref.pairs);
+}
+
+void tm_lj_open_pairs(lua_State *L, struct script *s)
+{
+    s->walks = lua_newuserdatauv(L, WALKS * sizeof *s->walks, 0);
+    for (size_t i = 0; i < WALKS; i++)
+        s->walks[i] = (struct walk){.state = NULL};
+    luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_createtable(L, KNOWN_NAMES, 0);
+    lua_pushvalue(L, -1);
+    lua_pushcclosure(L, lj_next_of_record, 1);
+    lua_insert(L, -2);
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_pushcclosure(L, lj_view_pairs, 2);
+    s->ref.pairs = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_getglobal(L, "pairs");
+    lua_pushcclosure(L, lj_pairs, 3);
+    lua_setglobal(L, "pairs");
+}
