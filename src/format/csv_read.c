@@ -207,7 +207,7 @@ static const char *cut_plain(struct reader *r, struct row *row, const char *p, c
 {
     /* Copies, as fields that are written could be anything for all that a compiler knows. */
     const struct columns *columns = r->columns;
-    const struct slice *names = columns->names;
+    const struct slice *name = columns->names;
     const uint8_t *as_text = columns->as_text;
     uint32_t i = 0, n = columns->n;
     struct field *f = row->node->fields;
@@ -218,25 +218,28 @@ static const char *cut_plain(struct reader *r, struct row *row, const char *p, c
         return p;
     do {
         const char *block = a->block;
-        uint64_t feeds = a->feeds, ends = block_before(a->ends, a->marks);
-        for (; ends; i++) {
-            const char *at = block + __builtin_ctzll(ends);
-            uint64_t passed = ends ^ (ends - 1);
+        uint64_t ends = block_before(a->ends, a->marks), feed = ends & a->feeds;
+        feed &= -feed;
+        uint64_t cells = block_before(ends, feed);
+        for (; cells; cells &= cells - 1, i++) {
+            const char *at = block + __builtin_ctzll(cells);
             struct slice raw = {from, (size_t)(at - from)};
-            bool last = feeds & passed & ends;
-            raw.n -= last && raw.n && at[-1] == '\r';
             if (i < n)
-                put_field(f + i, names[i], as_text && as_text[i], raw, raw);
-            ends &= ends - 1;
+                put_field(f++, *name++, as_text && as_text[i], raw, raw);
             from = at + 1;
-            if (last) {
-                a->ends &= ~passed;
-                a->next = from;
-                *end = raw.p + raw.n;
-                row->cells = i + 1;
-                row->fields = row->cells < n ? i + 1 : n;
-                return from;
-            }
+        }
+        if (feed) {
+            const char *at = block + __builtin_ctzll(feed);
+            struct slice raw = {from, (size_t)(at - from)};
+            raw.n -= raw.n && at[-1] == '\r';
+            if (i < n)
+                put_field(f, *name, as_text && as_text[i], raw, raw);
+            a->ends &= ~(feed | (feed - 1));
+            a->next = at + 1;
+            *end = raw.p + raw.n;
+            row->cells = i + 1;
+            row->fields = i < n ? i + 1 : n;
+            return a->next;
         }
     } while (!a->marks && look_ahead(r, a));
     row->cells = i;
