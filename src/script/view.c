@@ -430,9 +430,21 @@ static int lj_metatable(lua_State *L, const char *name, bool owns)
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+/* getmetatable, to which only records have one: "object" is what scripts know them by. */
+static int lj_getmetatable(lua_State *L)
+{
+    if (!is_other(L, 1))
+        return lua_tocfunction(L, lua_upvalueindex(1))(L);
+    lua_pushnil(L);
+    return 1;
+}
+
 /* Light userdata have one metatable for all: records and null, and those of C modules too. */
 static void lj_open_handles(lua_State *L)
 {
+    lua_getglobal(L, "getmetatable");
+    lua_pushcclosure(L, lj_getmetatable, 1);
+    lua_setglobal(L, "getmetatable");
     lua_pushlightuserdata(L, NULL);
     lj_push_metatable(L, "object", "record or null");
     lua_setmetatable(L, -2);

@@ -413,7 +413,7 @@ static void test_host_functions(void **state)
     assert_text(&h->out, "0:{\"x\":42}\n");
     assert_int_equal(call(h, s, "{\"x\":null}", &e), SCRIPT_FAILED);
     assert_string_equal(
-        e.message, "s.lua:1: bad argument #1 to 'twice' (number expected, got light userdata)");
+        e.message, "s.lua:1: bad argument #1 to 'twice' (number expected, got record or null)");
     tm_script_free(s);
 }
 
