@@ -46,12 +46,18 @@ static inline bool slice_eq_short(struct slice a, struct slice b)
 static inline void copy_short(char *to, const char *p, size_t n)
 {
     uint64_t word[2];
+    uint32_t half[2];
     if (n - 8 <= 8) {
         memcpy(word, p, 8);
         memcpy(word + 1, p + n - 8, 8);
         memcpy(to, word, 8);
         memcpy(to + n - 8, word + 1, 8);
-    } else if (n < 8) {
+    } else if (n - 4 < 4) {
+        memcpy(half, p, 4);
+        memcpy(half + 1, p + n - 4, 4);
+        memcpy(to, half, 4);
+        memcpy(to + n - 4, half + 1, 4);
+    } else if (n < 4) {
         for (size_t i = 0; i < n; i++)
             to[i] = p[i];
     } else if (p) {

@@ -17,9 +17,12 @@
 /* Rows of more fields are not for us. */
 #define NAMES_MAX 1024
 
+/* So many bytes of a name are copied at once, whatever it has of them, and as many of room are there. */
+#define NAME_HEAD 32
+
 /* `,"NAME":` as it is written, if its name needs no escapes; else nothing. */
 struct json_name {
-    struct buf text;
+    struct buf text; /* NAME_HEAD + 1 bytes at least */
 };
 
 void tm_json_names_release(struct json_names *names)
@@ -28,6 +31,11 @@ void tm_json_names_release(struct json_names *names)
         tm_buf_release(&names->of[i].text);
     tm_heap_free(names->of);
     *names = (struct json_names){0};
+}
+
+void tm_json_names_forget(struct json_names *names)
+{
+    names->columns = NULL;
 }
 
 static bool is_name(const struct json_name *name, struct slice key)
@@ -41,6 +49,8 @@ static bool keep_name(struct json_name *name, struct slice key)
 {
     struct buf *text = &name->text;
     buf_reset(text);
+    if (!buf_reserve(text, NAME_HEAD + 1))
+        return false;
     buf_byte(text, ',');
     bool plain = tm_json_put_text(text, key) == key.n && text->n == key.n + 3;
     buf_byte(text, ':');
@@ -80,6 +90,20 @@ static char *put(char *to, struct slice s)
     return to + s.n;
 }
 
+/* What is kept of a name from byte `skip` on, which is 0 or 1. */
+static char *put_name(char *to, const struct json_name *name, size_t skip)
+{
+    const char *p = name->text.p + skip;
+    size_t n = name->text.n - skip;
+    if (n <= NAME_HEAD / 2)
+        memcpy(to, p, NAME_HEAD / 2);
+    else if (n <= NAME_HEAD)
+        memcpy(to, p, NAME_HEAD);
+    else
+        memcpy(to, p, n);
+    return to + n;
+}
+
 /* A string that may need escapes, into a buffer that may have to grow: `room` bytes are left then. */
 static char *put_escaped(struct buf *out, char *to, struct slice text, size_t room)
 {
@@ -110,6 +134,7 @@ static char *put_number(struct buf *out, char *to, const struct value *v)
 
 /* A value in no more than VALUE_ROOM bytes and those of its text; NULL: not so. */
 #define VALUE_ROOM (NUMBER_TEXT_MAX + 8)
+_Static_assert(VALUE_ROOM >= NAME_HEAD, "a name is copied with what stands behind it");
 static char *put_value(struct buf *out, char *to, const struct value *v, size_t room)
 {
     switch (v->kind) {
@@ -136,32 +161,48 @@ static size_t text_length(const struct value *v)
     return v->kind == VALUE_CELL || v->kind == VALUE_TEXT ? v->text.n : 0;
 }
 
-/* Room for the row, if nothing has to be escaped; 0: this is no row for us. */
-static size_t measure(struct json_names *names, const struct node *n)
+/* All names of the row are known; false: this is no row for us. */
+static bool find_names(struct json_names *names, const struct node *n)
 {
-    size_t room = 2;
+    const struct columns *columns = n->reshaped ? NULL : n->columns;
+    if (columns && columns == names->columns && n->count == names->columns_n)
+        return true;
+    names->columns = NULL;
+    names->length = 0;
     for (uint32_t i = 0; i < n->count; i++) {
         const struct json_name *name = find_name(names, i, n->fields[i].key);
         if (!name)
-            return 0;
-        room += name->text.n + text_length(&n->fields[i].value) + VALUE_ROOM;
+            return false;
+        names->length += name->text.n;
     }
+    names->columns = columns;
+    names->columns_n = n->count;
+    return true;
+}
+
+/* Room for the row, if nothing has to be escaped. */
+static size_t measure(const struct json_names *names, const struct node *n)
+{
+    size_t room = 2 + names->length + (size_t)n->count * VALUE_ROOM;
+    for (uint32_t i = 0; i < n->count; i++)
+        room += text_length(&n->fields[i].value);
     return room;
 }
 
 static bool write_row(struct json_names *names, struct buf *out, const struct node *n)
 {
+    if (!find_names(names, n))
+        return false;
     size_t begin = out->n, room = measure(names, n), skip = 1;
-    if (!room || !buf_reserve(out, room))
+    if (!buf_reserve(out, room))
         return false;
     char *to = out->p + out->n;
     *to++ = '{';
     for (uint32_t i = 0; i < n->count && to; i++) {
         const struct value *v = &n->fields[i].value;
-        struct slice name = buf_view(&names->of[i].text);
         if (v->kind == VALUE_NONE)
             continue;
-        to = put(to, (struct slice){name.p + skip, name.n - skip});
+        to = put_name(to, &names->of[i], skip);
         to = put_value(out, to, v, room);
         skip = 0;
     }
