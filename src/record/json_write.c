@@ -382,27 +382,39 @@ static int finish(struct json_writer *w, int status)
     return status;
 }
 
-/* An object whose one field was assigned something that is no container: the rest is copied. */
+/* An object in which nothing but one field was assigned, or added: the rest is copied around that. */
 static int write_around(struct json_writer *w, const struct node *n)
 {
     const struct field *f = &n->fields[n->assigned - 1];
-    const char *end = n->source.p + n->source.n, *value = find_value(n, f);
-    buf_append(w->out, n->source.p, (size_t)(value - n->source.p));
+    const char *begin = n->source.p, *end = begin + n->source.n, *behind;
+    int status = TIDEMILL_OK;
     w->few[0] = (struct frame){.n = n, .next = n->assigned};
     w->depth = 1; /* for messages */
-    int status = write_value(w, &f->value);
+    if (f->start) {
+        const char *value = find_value(n, f);
+        behind = value + f->source.n;
+        buf_append(w->out, begin, (size_t)(value - begin));
+        status = write_value(w, &f->value);
+    } else {
+        const struct slice last = n->originals ? f[-1].source : (struct slice){begin, 1};
+        behind = n->originals ? json_back_space(end - 1, begin) : end - 1;
+        buf_append(w->out, begin, (size_t)(last.p + last.n - begin));
+        if (n->originals)
+            buf_byte(w->out, ',');
+        status = write_built_field(w, &w->few[0]);
+    }
     w->depth = 0;
-    value += f->source.n;
-    buf_append(w->out, value, (size_t)(end - value));
+    buf_append(w->out, behind, (size_t)(end - behind));
     return status;
 }
 
 static bool is_around(const struct node *n)
 {
-    if (n->assigned == 0 || n->assigned > n->originals)
+    if (n->assigned == 0 || n->assigned > n->count || n->kind != NODE_OBJECT)
         return false;
     const struct field *f = &n->fields[n->assigned - 1];
-    return f->start && f->value.kind != VALUE_NODE;
+    return tm_json_has_source(n) && f->value.kind != VALUE_NODE &&
+           (f->start || n->assigned == n->originals + 1);
 }
 
 int tm_json_write_row(struct buf *out, const struct node *n, uint32_t max_depth, err *e)

@@ -169,7 +169,7 @@ int tm_node_add(struct node *n, struct slice key, struct value v)
     f->key = key;
     n->reshaped |= n->kind == NODE_OBJECT;
     put(n, f, v);
-    mark_changed(n, 0);
+    mark_changed(n, n->assigned == ASSIGNED_NONE ? n->count : 0);
     return TIDEMILL_OK;
 }
 

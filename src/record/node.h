@@ -70,8 +70,8 @@ struct node {
     uint32_t cap;
     uint32_t live;      /* fields that are not deleted; == count for arrays, which have no holes */
     uint32_t originals; /* fields 0 .. originals-1 came from the source, in its order */
-    uint32_t assigned;  /* i + 1: field i, and nothing else, is not what the source says; or
-                           ASSIGNED_NONE; or 0: nobody knows */
+    uint32_t assigned;  /* i + 1: field i, assigned or added, and nothing else, is not what the
+                           source says; or ASSIGNED_NONE; or 0: nobody knows */
     struct field *fields;
     struct node *parent; /* whom to tell of changes; NULL for a record */
     struct arena *arena;
