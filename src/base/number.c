@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "base/powers.h"
+#include "base/words.h"
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -131,8 +132,77 @@ static inline const char *take_run(const char *p, const char *end, uint64_t *w)
 }
 
 /*
- * The same for what most numbers are: no more digits than w has room for, no exponent. False for
- * everything else, right or wrong.
+ * Digits with or without a point among them, eight bytes at the most, looked at all at once: a word has
+ * the first byte lowest, and zeros as digits behind the last one.
+ */
+#define WORD_BYTES 8
+
+struct short_number {
+    uint64_t digits; /* their values, and what is not '0' about the point */
+    unsigned n;      /* bytes of text */
+    unsigned whole;  /* digits before the point; n: there is none */
+};
+
+static inline uint64_t load(const char *p, unsigned n)
+{
+    uint32_t half[2];
+    uint64_t word;
+    if (n == WORD_BYTES) {
+        memcpy(&word, p, WORD_BYTES);
+        return word;
+    }
+    if (n >= 4) {
+        /* Where the halves overlap they are the same. */
+        memcpy(half, p, 4);
+        memcpy(half + 1, p + n - 4, 4);
+        word = half[0] | (uint64_t)half[1] << 8 * (n - 4);
+    } else {
+        word = (unsigned char)p[0];
+        word |= (uint64_t)(unsigned char)p[n / 2] << 8 * (n / 2);
+        word |= (uint64_t)(unsigned char)p[n - 1] << 8 * (n - 1);
+    }
+    return word | WORD_OF((uint64_t)'0') << 8 * n;
+}
+
+/* Is that what the n bytes at p are? 1 to WORD_BYTES of them, where the low byte of a word comes first. */
+static inline bool look(const char *p, size_t n, struct short_number *s)
+{
+    uint64_t x = load(p, (unsigned)n) ^ WORD_OF((uint64_t)'0');
+    uint64_t others = (((x & ~WORD_HIGH) + WORD_OF(UINT64_C(0x7f - 9))) | x) & WORD_HIGH;
+    *s = (struct short_number){x, (unsigned)n, (unsigned)n};
+    if (others) {
+        s->whole = (unsigned)__builtin_ctzll(others) / 8;
+        if (others & (others - 1) || p[s->whole] != '.' || s->whole + 1 == s->n)
+            return false;
+    }
+    return s->whole == 1 || (s->whole && *p != '0');
+}
+
+static inline uint64_t value_of(const struct short_number *s)
+{
+    uint64_t x = s->digits;
+    unsigned n = s->n;
+    if (s->whole < n) {
+        uint64_t before = (UINT64_C(1) << 8 * s->whole) - 1;
+        x = (x & before) | (x >> 8 & ~before);
+        n--;
+    }
+    /* Pairs of digits, then pairs of those, then both halves. */
+    x <<= 8 * (WORD_BYTES - n);
+    x = x * 10 + (x >> 8);
+    return ((x & UINT64_C(0xff000000ff)) * UINT64_C(0xf424000000064) +
+            (x >> 16 & UINT64_C(0xff000000ff)) * UINT64_C(0x271000000001)) >>
+           32;
+}
+
+static inline bool is_word(size_t n)
+{
+    return n - 1 < WORD_BYTES && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+}
+
+/*
+ * A number taken apart as take_apart() does, for what most are: no more digits than w has room for, no
+ * exponent. False for everything else, right or wrong.
  */
 static inline bool take_short(struct slice s, struct decimal *d)
 {
@@ -145,6 +215,15 @@ static inline bool take_short(struct slice s, struct decimal *d)
     d->e10 = 0;
     p += d->negative;
     const char *first = p;
+    if (is_word((size_t)(end - p))) {
+        struct short_number number;
+        if (!look(p, (size_t)(end - p), &number))
+            return false;
+        d->integer = number.whole == number.n;
+        d->e10 = d->integer ? 0 : (int64_t)number.whole + 1 - number.n;
+        d->w = value_of(&number);
+        return true;
+    }
     p = take_run(p, end, &d->w);
     if (p == first || (*first == '0' && p - first > 1))
         return false;
@@ -329,6 +408,10 @@ bool tm_number_is_cell(struct slice s)
         return tm_number_cell(s, &i, &d) != NUMBER_NONE;
     bool negative = *p == '-';
     const char *first = p + negative;
+    struct short_number number;
+    if (is_word((size_t)(end - first)))
+        return look(first, (size_t)(end - first), &number) &&
+               !(negative && *first == '0' && number.n == 1);
     p = skip_digits(first, end);
     if (p == first || (*first == '0' && p - first > 1))
         return false;

@@ -407,8 +407,9 @@ static int lj_newindex(lua_State *L)
 static void lj_push_metatable(lua_State *L, const char *kind, const char *name)
 {
     static const luaL_Reg methods[] = {
-        {"__index", lj_index}, {"__newindex", lj_newindex}, {"__len", lj_len},
-        {"__tostring", lj_tostring}, {NULL, NULL},
+        {"__index", lj_index}, {"__newindex", lj_newindex},
+        {"__len", lj_len},     {"__tostring", lj_tostring},
+        {NULL, NULL},
     };
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);

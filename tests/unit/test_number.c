@@ -316,6 +316,82 @@ static void random_reads(void **state)
     }
 }
 
+/* -?(0|[1-9][0-9]*)(\.[0-9]+)?, said as it stands there. */
+static bool is_plain(const char *p, bool *negative, bool *point)
+{
+    *negative = *p == '-';
+    p += *negative;
+    size_t whole = strspn(p, "0123456789");
+    if (whole == 0 || (*p == '0' && whole > 1))
+        return false;
+    p += whole;
+    *point = *p == '.';
+    if (!*point)
+        return *p == '\0';
+    size_t fraction = strspn(++p, "0123456789");
+    return fraction && p[fraction] == '\0';
+}
+
+/* One text of plain characters, at the end of a block of its own, so that nothing behind it is looked at. */
+static void check_plain(const char *text, size_t n)
+{
+    int64_t i;
+    double d;
+    bool negative, point;
+    char *p = malloc(n + 1);
+    memcpy(p, text, n);
+    struct slice s = {p, n};
+    if (!is_plain(text, &negative, &point)) {
+        assert_int_equal(tm_number_json(s, &i, &d), NUMBER_NONE);
+        assert_int_equal(tm_number_cell(s, &i, &d), NUMBER_NONE);
+        assert_false(tm_number_is_cell(s));
+    } else if (point || (negative && text[1] == '0')) {
+        bool cell = point;
+        assert_int_equal(tm_number_json(s, &i, &d), NUMBER_FLOAT);
+        assert_true(d == strtod(text, NULL));
+        assert_int_equal(tm_number_cell(s, &i, &d), cell ? NUMBER_FLOAT : NUMBER_NONE);
+        assert_int_equal(tm_number_is_cell(s), cell);
+    } else {
+        assert_int_equal(tm_number_json(s, &i, &d), NUMBER_INT);
+        assert_true(i == strtoll(text, NULL, 10));
+        assert_int_equal(tm_number_cell(s, &i, &d), NUMBER_INT);
+        assert_true(i == strtoll(text, NULL, 10));
+        assert_true(tm_number_is_cell(s));
+    }
+    free(p);
+}
+
+/* All texts of up to seven of these, and some longer ones with each of them in each place. */
+static void all_short_texts(void **state)
+{
+    static const char alphabet[] = "-.019/:";
+    char text[32];
+    (void)state;
+    for (size_t n = 1, all = LENGTH(alphabet) - 1; n <= 7; n++, all *= LENGTH(alphabet) - 1) {
+        for (size_t k = 0; k < all; k++) {
+            size_t rest = k;
+            for (size_t at = 0; at < n; at++, rest /= LENGTH(alphabet) - 1)
+                text[at] = alphabet[rest % (LENGTH(alphabet) - 1)];
+            text[n] = '\0';
+            check_plain(text, n);
+        }
+    }
+    for (size_t n = 8; n <= 18; n++) {
+        for (unsigned byte = 1; byte < 256; byte++) {
+            if (byte == 'e' || byte == 'E')
+                continue; /* exponents are not plain */
+            for (size_t at = 0; at < n; at++) {
+                memcpy(text, "1234567890123456789", n);
+                text[at] = (char)byte;
+                text[n] = '\0';
+                check_plain(text, n);
+                text[0] = '-';
+                check_plain(text, n);
+            }
+        }
+    }
+}
+
 static void locale_is_ignored(void **state)
 {
     static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE"};
@@ -405,7 +481,7 @@ int main(void)
         cmocka_unit_test(long_digits),      cmocka_unit_test(int_prints),
         cmocka_unit_test(float_prints),     cmocka_unit_test(random_round_trips),
         cmocka_unit_test(random_reads),     cmocka_unit_test(locale_is_ignored),
-        cmocka_unit_test(powers_are_right),
+        cmocka_unit_test(powers_are_right), cmocka_unit_test(all_short_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
