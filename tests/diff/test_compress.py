@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compressed data as gzip(1) and zstd(1) make it, whole and damaged: read as they read it. What is damaged
-is told in the same words, behind the same records, however the input is cut. And what tidemill
-compresses, they read.
+is told in the same words, behind the same records, however the input is cut, and where it is cut off
+itself, at any byte. And what tidemill compresses, they read.
 
 Seeded. TIDEMILL_LONG=1: 3,000 damaged files; TIDEMILL_PART=N: an Nth of them.
 """
@@ -115,6 +115,25 @@ def test_damaged(random_):
             check(seen[1] == theirs.stdout + b"\n" * (not ended), what, "read otherwise")
 
 
+def test_cut_off(folder):
+    """An error that says so, or the end of a member or frame, and then all is well; behind the first records."""
+    plain = "".join('{"x": %d, "y": "abcdefghijklmnopqrstuvwxyz"}\n' % i for i in range(3)).encode()
+    for name, command, magic in (("cut.jsonl.gz", ["gzip", "-nc"], 2), ("cut.jsonl.zst", ["zstd", "-qc"], 4)):
+        path = folder / name
+        part = through(command, plain).stdout
+        for n in range(2 * len(part)):
+            path.write_bytes((part * 2)[:n])
+            done = through([TIDEMILL, "each", "-q", "true", str(path)], b"")
+            told = done.stderr.decode()
+            first = done.stdout.splitlines(keepends=True)
+            check((plain * 2).splitlines(keepends=True)[:len(first)] == first, "other records:", name, n, first)
+            if n == len(part):
+                check((done.returncode, told, done.stdout) == (0, "", plain), "the end of a part:", name, n, told)
+                continue
+            why = ": it is named " if n < magic else f"data is cut short: it ends at compressed byte {n}\n"
+            check(done.returncode == 1 and why in told, "cut off, and not told:", name, n, done.returncode, told)
+
+
 def test_output(random_, folder):
     for records in (0, 1, 100, 30000):
         plain = lines(random_, records)
@@ -133,6 +152,7 @@ def main():
     test_whole(random_)
     test_damaged(random_)
     with tempfile.TemporaryDirectory() as folder:
+        test_cut_off(pathlib.Path(folder))
         test_output(random_, pathlib.Path(folder))
 
 
