@@ -397,13 +397,11 @@ static const char *skip_digits(const char *p, const char *end)
     return p;
 }
 
-bool tm_number_is_cell(struct slice s)
+bool tm_number_fits_cell(struct slice s)
 {
     int64_t i;
     double d;
     const char *p = s.p, *end = s.p + s.n;
-    if (s.n == 0 || (*p != '-' && !is_digit(*p)))
-        return false;
     if (s.n >= MANTISSA_DIGITS)
         return tm_number_cell(s, &i, &d) != NUMBER_NONE;
     bool negative = *p == '-';

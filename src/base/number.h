@@ -27,8 +27,14 @@ enum number_kind tm_number_json(struct slice s, int64_t *i, double *d);
  */
 enum number_kind tm_number_cell(struct slice s, int64_t *i, double *d);
 
-/* Is it anything else than NUMBER_NONE? */
-bool tm_number_is_cell(struct slice s);
+/* Is what begins like one anything else than NUMBER_NONE? */
+bool tm_number_fits_cell(struct slice s);
+
+/* The same of any cell: most are words, and their first byte tells. */
+static inline bool number_is_cell(struct slice s)
+{
+    return s.n && (*s.p == '-' || (unsigned char)(*s.p - '0') < 10) && tm_number_fits_cell(s);
+}
 
 #define NUMBER_TEXT_MAX 32
 

@@ -139,7 +139,7 @@ static char *put_value(struct buf *out, char *to, const struct value *v, size_t 
 {
     switch (v->kind) {
     case VALUE_CELL:
-        return tm_number_is_cell(v->text) ? put(to, v->text) : put_text(out, to, v->text, room);
+        return number_is_cell(v->text) ? put(to, v->text) : put_text(out, to, v->text, room);
     case VALUE_TEXT:
         return put_text(out, to, v->text, room);
     case VALUE_INT:

@@ -173,7 +173,7 @@ static int write_float(struct json_writer *w, const struct value *v)
 /* A cell that reads as a number is one in JSON, with the digits it came with. */
 static int write_cell(struct json_writer *w, struct slice cell)
 {
-    if (!tm_number_is_cell(cell))
+    if (!number_is_cell(cell))
         return write_string(w, cell, false);
     buf_slice(w->out, cell);
     return TIDEMILL_OK;

@@ -146,7 +146,7 @@ static void cells_are_told_apart(void **state)
     for (size_t round = 0; round < 5 * ROUNDS; round++) {
         /* Digits and what stands between them, mostly. */
         struct slice s = random_text(&arena, texts, below(8) ? 6 : TEXTS);
-        assert_int_equal(tm_number_is_cell(s), tm_number_cell(s, &i, &d) != NUMBER_NONE);
+        assert_int_equal(number_is_cell(s), tm_number_cell(s, &i, &d) != NUMBER_NONE);
         tm_arena_reset(&arena);
     }
     tm_arena_release(&arena);

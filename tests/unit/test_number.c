@@ -344,19 +344,19 @@ static void check_plain(const char *text, size_t n)
     if (!is_plain(text, &negative, &point)) {
         assert_int_equal(tm_number_json(s, &i, &d), NUMBER_NONE);
         assert_int_equal(tm_number_cell(s, &i, &d), NUMBER_NONE);
-        assert_false(tm_number_is_cell(s));
+        assert_false(number_is_cell(s));
     } else if (point || (negative && text[1] == '0')) {
         bool cell = point;
         assert_int_equal(tm_number_json(s, &i, &d), NUMBER_FLOAT);
         assert_true(d == strtod(text, NULL));
         assert_int_equal(tm_number_cell(s, &i, &d), cell ? NUMBER_FLOAT : NUMBER_NONE);
-        assert_int_equal(tm_number_is_cell(s), cell);
+        assert_int_equal(number_is_cell(s), cell);
     } else {
         assert_int_equal(tm_number_json(s, &i, &d), NUMBER_INT);
         assert_true(i == strtoll(text, NULL, 10));
         assert_int_equal(tm_number_cell(s, &i, &d), NUMBER_INT);
         assert_true(i == strtoll(text, NULL, 10));
-        assert_true(tm_number_is_cell(s));
+        assert_true(number_is_cell(s));
     }
     free(p);
 }
