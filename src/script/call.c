@@ -42,9 +42,8 @@ static void lj_emit_table(lua_State *L, int index)
 
 static _Noreturn void lj_refuse(lua_State *L, int index, const char *what, bool sequence)
 {
-    const char *type = lua_islightuserdata(L, index) ? "null" : luaL_typename(L, index);
     tm_lj_fail(L, "%s %s%s: a record%s is expected", what,
-               lua_isnil(L, index) || lua_islightuserdata(L, index) ? "" : "a ", type,
+               lua_isnil(L, index) || is_null(L, index) ? "" : "a ", type_name(L, index),
                sequence ? ", true, nil or a sequence of records" : " or true");
 }
 
@@ -115,11 +114,12 @@ static void lj_fail_with_reason(lua_State *L, int index)
 {
     if (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER)
         lua_pushvalue(L, index);
-    else if (!is_view(L, index) && luaL_getmetafield(L, index, "__tostring") != LUA_TNIL)
+    else if (!lua_islightuserdata(L, index) && !view_at(L, index) &&
+             luaL_getmetafield(L, index, "__tostring") != LUA_TNIL)
         luaL_tolstring(L, index, NULL);
     else
         tm_lj_fail(L, "the function returned nil and a %s: return nil, \"why\" fails a record",
-                   luaL_typename(L, index));
+                   type_name(L, index));
     lua_error(L);
 }
 
@@ -154,6 +154,7 @@ static void lj_take_results(lua_State *L, int first)
 static void lj_push_records(lua_State *L, struct script *s)
 {
     const struct call *call = &s->call;
+    tm_lj_view_own_handles(L);
     if (!tm_view_hand_over(s, call->records, call->n))
         tm_lj_memory(L);
     lua_createtable(L, (int)call->n, 0);
@@ -286,6 +287,7 @@ static int lj_records(lua_State *L)
     struct script *s = script_of(L);
     struct call *call = &s->call;
     lua_settop(L, 0);
+    tm_lj_view_own_handles(L);
     lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
     lua_pushvalue(L, lua_upvalueindex(UP_CTX));
     do {

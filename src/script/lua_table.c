@@ -8,12 +8,6 @@
 
 #include "script/convert.h"
 
-/* Upvalue 1 is the function of Lua, which has no upvalues of its own. */
-static int lj_original(lua_State *L)
-{
-    return lua_tocfunction(L, lua_upvalueindex(1))(L);
-}
-
 /* The array at `index`, or NULL for anything else. */
 static struct view *lj_array_at(lua_State *L, int index)
 {
@@ -28,7 +22,7 @@ static int lj_insert(lua_State *L)
     struct view *v = lj_array_at(L, 1);
     int top = lua_gettop(L);
     if (!v || top < 2 || top > 3 || lua_isnil(L, top))
-        return lj_original(L);
+        return tm_lj_original(L, 1);
     lua_Integer at = top == 3 ? luaL_checkinteger(L, 2) : (lua_Integer)v->node->count + 1;
     struct path path = {.index = at};
     struct value value;
@@ -43,7 +37,7 @@ static int lj_remove(lua_State *L)
 {
     struct view *v = lj_array_at(L, 1);
     if (!v)
-        return lj_original(L);
+        return tm_lj_original(L, 1);
     lua_Integer size = v->node->count, at = luaL_optinteger(L, 2, size);
     luaL_argcheck(L, at == size || (at >= 1 && at <= size + 1), 2, "position out of bounds");
     if (at < 1 || at > size) {
@@ -133,7 +127,7 @@ static int lj_sort_table(lua_State *L)
 {
     lua_Integer n = luaL_len(L, 1);
     if (n <= BY_LUA || n >= INT_MAX) /* of so many it says that they are too many */
-        return lj_original(L);
+        return tm_lj_original(L, 1);
     const uint32_t *order = lj_sorted(L, NULL, (uint32_t)n);
     for (uint32_t i = 0; i < (uint32_t)n; i++) {
         if (order[i] == i)
@@ -148,7 +142,7 @@ static int lj_sort(lua_State *L)
 {
     struct view *v = lj_array_at(L, 1);
     if (!v)
-        return lua_istable(L, 1) ? lj_sort_table(L) : lj_original(L);
+        return lua_istable(L, 1) ? lj_sort_table(L) : tm_lj_original(L, 1);
     uint32_t n = v->node->count;
     const uint32_t *order = lj_sorted(L, v, n);
     if (tm_lj_view_check(L, AT_ARRAY)->node->count != n)
@@ -191,7 +185,7 @@ static int lj_move(lua_State *L)
     int target = lua_isnoneornil(L, 5) ? 1 : 5;
     const struct view *from = lj_array_at(L, 1), *to = from ? lj_array_at(L, target) : NULL;
     if (!to)
-        return lj_original(L);
+        return tm_lj_original(L, 1);
     lua_Integer f = luaL_checkinteger(L, 2), e = luaL_checkinteger(L, 3);
     lua_Integer t = luaL_checkinteger(L, 4);
     lua_pushvalue(L, target);
@@ -217,7 +211,7 @@ static int lj_concat(lua_State *L)
     luaL_Buffer b;
     size_t n;
     if (!lua_istable(L, 1) && !lj_array_at(L, 1))
-        return lj_original(L);
+        return tm_lj_original(L, 1);
     lua_Integer last = luaL_len(L, 1);
     const char *separator = luaL_optlstring(L, 2, "", &n);
     lua_Integer i = luaL_optinteger(L, 3, 1);

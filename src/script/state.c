@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/heap.h"
+#include "script/view.h"
 
 /* ---- memory ---- */
 
@@ -77,6 +78,11 @@ _Noreturn static void lj_throw(lua_State *L)
 {
     lua_error(L);
     __builtin_unreachable();
+}
+
+_Noreturn void tm_lj_fail_dead(lua_State *L)
+{
+    tm_lj_fail(L, "this record's function has returned; keep tidemill.copy(r) instead");
 }
 
 _Noreturn void tm_lj_fail(lua_State *L, const char *format, ...)
@@ -178,11 +184,12 @@ static int lj_message(lua_State *L)
             lj_add_place(L);
         return 1;
     }
-    if (lua_type(L, 1) == LUA_TNUMBER || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL) {
+    if (lua_type(L, 1) == LUA_TNUMBER ||
+        (!is_other(L, 1) && luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL)) {
         luaL_tolstring(L, 1, NULL);
         return 1;
     }
-    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    lua_pushfstring(L, "(error object is a %s value)", type_name(L, 1));
     return 1;
 }
 
@@ -268,6 +275,14 @@ static void lj_open_folder(lua_State *L, const char *folder)
     lua_pushfstring(L, "%s/?.so;%s", folder, lua_tostring(L, -1));
     lua_setfield(L, -3, "cpath");
     lua_pop(L, 2);
+}
+
+int tm_lj_original(lua_State *L, int i)
+{
+    lua_CFunction original = lua_tocfunction(L, lua_upvalueindex(i));
+    if (!original)
+        tm_lj_fail(L, "the function of Lua that this one stands for was taken away");
+    return original(L);
 }
 
 static int lj_open(lua_State *L)
@@ -414,5 +429,6 @@ void tm_script_free(struct script *s)
     tm_buf_release(&s->scratch);
     tm_buf_release(&s->warning);
     tm_heap_free(s->call.views);
+    tm_heap_free(s->walks);
     tm_heap_free(s);
 }

@@ -101,8 +101,9 @@ struct script {
     struct key keys[KEYS];
     /* Of fields by their places, as pairs gave them last; see walk.c. */
     struct slice names[KNOWN_NAMES];
-    struct walk *walks; /* those of pairs over records, and */
-    uintptr_t walked;   /* how many there were */
+    const void *handles; /* the metatable of light userdata */
+    struct walk *walks;  /* slots for loops over records; see walk.c */
+    uintptr_t walked;    /* how many slots were looked at */
 };
 
 static inline struct script *script_of(lua_State *L)
@@ -130,12 +131,17 @@ int tm_script_enter(struct script *s, int nargs, int nresults, const char *prefi
 /* Raise "PLACE: message"; the place is that of the Lua function that runs. Format as lua_pushfstring. */
 _Noreturn void tm_lj_fail(lua_State *L, const char *format, ...) __attribute__((cold));
 _Noreturn void tm_lj_memory(lua_State *L) __attribute__((cold));
+/* What a view looked at is no more. */
+_Noreturn void tm_lj_fail_dead(lua_State *L) __attribute__((cold));
 /* Raise the message of an error of ours. */
 _Noreturn void tm_lj_raise(lua_State *L, const err *e) __attribute__((cold));
 /* Count `size` bytes that a value takes outside of Lua, within limits.memory. */
 void tm_lj_charge(lua_State *L, size_t size);
 /* A copy of the bytes in an arena, charged. */
 struct slice tm_lj_copy(lua_State *L, struct arena *arena, struct slice text);
+
+/* Have upvalue `i`, the function of Lua that this one stands for and that has no upvalues, do the call. */
+int tm_lj_original(lua_State *L, int i);
 
 /* Push what is in the script's scratch. */
 void tm_lj_push_scratch(lua_State *L);

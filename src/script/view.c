@@ -18,30 +18,13 @@ struct owned {
     struct arena arena;
 };
 
-static bool is_null(lua_State *L, int index)
-{
-    return lua_islightuserdata(L, index) && !lua_touserdata(L, index);
-}
-
-/* A light userdata that is no record: null, or a C module's. */
-static bool is_other(lua_State *L, int index)
-{
-    return lua_islightuserdata(L, index) && !is_view(L, index);
-}
-
-/* What something is that is no view, as messages have it. */
-static const char *type_name(lua_State *L, int index)
-{
-    return is_null(L, index) ? "null" : luaL_typename(L, index);
-}
-
 static struct view *lj_check(lua_State *L, int index)
 {
     struct view *v = view_at(L, index);
     if (v && view_is_alive(v))
         return v;
     if (is_view(L, index))
-        tm_lj_fail(L, "this record's function has returned; keep tidemill.copy(r) instead");
+        tm_lj_fail_dead(L);
     tm_lj_fail(L, "a record or a nested value expected, got %s", type_name(L, index));
 }
 
@@ -78,9 +61,6 @@ bool tm_view_hand_over(struct script *s, struct node *const *records, size_t n)
         call->views = more;
         call->views_cap = n;
     }
-    /* Where addresses have 32 bits, after 2^30 records. */
-    if (n >= (UINTPTR_MAX - call->first) / HANDLE_STEP)
-        call->first = HANDLE_FIRST;
     for (size_t i = 0; i < n; i++)
         call->views[i] = (struct view){s, records[i], &call->generation, call->generation};
     call->handed = n;
@@ -243,6 +223,8 @@ static int lj_index(lua_State *L)
 
 static int lj_len(lua_State *L)
 {
+    if (is_other(L, 1))
+        tm_lj_fail(L, "attempt to get length of a %s value", type_name(L, 1));
     const struct node *n = tm_lj_view_check(L, 1)->node;
     lua_pushinteger(L, n->live);
     return 1;
@@ -403,8 +385,8 @@ static int lj_newindex(lua_State *L)
 
 /* ---- metatables ---- */
 
-/* Push a metatable of views; messages of Lua have `name`. */
-static void lj_push_metatable(lua_State *L, const char *kind, const char *name)
+/* Push a metatable of views: what getmetatable says of them, and what messages of Lua call them. */
+static void lj_push_metatable(lua_State *L, const char *said, const char *name)
 {
     static const luaL_Reg methods[] = {
         {"__index", lj_index}, {"__newindex", lj_newindex},
@@ -415,7 +397,7 @@ static void lj_push_metatable(lua_State *L, const char *kind, const char *name)
     luaL_setfuncs(L, methods, 0);
     tm_lj_push_pairs(L);
     lua_setfield(L, -2, "__pairs");
-    lua_pushstring(L, kind);
+    lua_pushstring(L, said);
     lua_setfield(L, -2, "__metatable");
     lua_pushstring(L, name);
     lua_setfield(L, -2, "__name");
@@ -435,21 +417,48 @@ static int lj_metatable(lua_State *L, const char *name, bool owns)
 static int lj_getmetatable(lua_State *L)
 {
     if (!is_other(L, 1))
-        return lua_tocfunction(L, lua_upvalueindex(1))(L);
+        return tm_lj_original(L, 1);
     lua_pushnil(L);
     return 1;
 }
 
-/* Light userdata have one metatable for all: records and null, and those of C modules too. */
-static void lj_open_handles(lua_State *L)
+/* debug.setmetatable, but for what has its metatable from us. */
+static int lj_setmetatable(lua_State *L)
 {
-    lua_getglobal(L, "getmetatable");
-    lua_pushcclosure(L, lj_getmetatable, 1);
-    lua_setglobal(L, "getmetatable");
+    if (lua_islightuserdata(L, 1))
+        tm_lj_fail(L, "records and null share one metatable, which cannot be replaced");
+    return tm_lj_original(L, 1);
+}
+
+/* Upvalue 1 of `function` is the one that `name` has in the table on top of the stack, whose place it takes. */
+static void lj_replace(lua_State *L, const char *name, lua_CFunction function)
+{
+    lua_getfield(L, -1, name);
+    lua_pushcclosure(L, function, 1);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 1);
+}
+
+/* Light userdata have one metatable for all: records and null, and those of C modules too. */
+static void lj_open_handles(lua_State *L, struct script *s)
+{
+    lua_pushglobaltable(L);
+    lj_replace(L, "getmetatable", lj_getmetatable);
+    lua_getglobal(L, "debug");
+    lj_replace(L, "setmetatable", lj_setmetatable);
     lua_pushlightuserdata(L, NULL);
     lj_push_metatable(L, "object", "record or null");
+    s->handles = lua_topointer(L, -1);
     lua_setmetatable(L, -2);
     lua_pop(L, 1);
+}
+
+void tm_lj_view_own_handles(lua_State *L)
+{
+    lua_pushlightuserdata(L, NULL);
+    if (!lua_getmetatable(L, -1) || lua_topointer(L, -1) != script_of(L)->handles)
+        tm_lj_fail(L, "a C module has replaced the metatable of light userdata, which records are");
+    lua_pop(L, 2);
 }
 
 void tm_lj_open_view(lua_State *L, struct script *s)
@@ -461,5 +470,5 @@ void tm_lj_open_view(lua_State *L, struct script *s)
     s->ref.owned[NODE_OBJECT] = lj_metatable(L, "object", true);
     s->ref.owned[NODE_ARRAY] = lj_metatable(L, "array", true);
     s->call.first = HANDLE_FIRST;
-    lj_open_handles(L);
+    lj_open_handles(L, s);
 }

@@ -44,6 +44,9 @@ bool tm_view_hand_over(struct script *s, struct node *const *records, size_t n);
 /* They are no more, nor are the values inside them. */
 void tm_view_take_back(struct script *s);
 
+/* Raise an error where handles have lost their metatable: a C module may give all light userdata another. */
+void tm_lj_view_own_handles(lua_State *L);
+
 /* The handle of record `i` of those. */
 static inline void *handle_of(const struct call *call, size_t i)
 {
@@ -63,8 +66,27 @@ static inline struct view *view_at(lua_State *L, int index)
 /* Is there a view at `index`, a record's or another, dead or alive? */
 static inline bool is_view(lua_State *L, int index)
 {
+    const struct call *call = &script_of(L)->call;
     uintptr_t handle = (uintptr_t)lua_touserdata(L, index);
-    return (handle >= HANDLE_FIRST && handle % HANDLE_STEP) || view_at(L, index);
+    uintptr_t end = call->first + call->handed * HANDLE_STEP;
+    return (handle >= HANDLE_FIRST && handle < end && handle % HANDLE_STEP) || view_at(L, index);
+}
+
+static inline bool is_null(lua_State *L, int index)
+{
+    return lua_islightuserdata(L, index) && !lua_touserdata(L, index);
+}
+
+/* A light userdata that is no record: null, or a C module's. */
+static inline bool is_other(lua_State *L, int index)
+{
+    return lua_islightuserdata(L, index) && !is_view(L, index);
+}
+
+/* What something is, as messages have it. */
+static inline const char *type_name(lua_State *L, int index)
+{
+    return is_null(L, index) ? "null" : luaL_typename(L, index);
 }
 
 /* The view at `index`, or an error that says what is wrong with it. */

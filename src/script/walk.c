@@ -1,17 +1,20 @@
 /*
  * pairs over records and nested values: in field order, whatever is assigned and deleted on the way.
  *
- * How far a loop has come is its walk. The walks of loops over records lie with the script, in so many
- * slots that loops inside of loops have one each; the state of such a loop is a light userdata that
- * stands for one walk alone. So the usual loop allocates nothing. Where all slots are taken, and for
- * nested values, which have to be kept alive, the walk is in a closure of its own.
+ * How far a loop has come is its walk. The walks of loops over records lie with the script, in slots; the
+ * state of such a loop is a light userdata that stands for one walk alone. So the usual loop allocates
+ * nothing. Where all slots are taken (by loops inside of loops, or by some that were left early, until
+ * the function returns), and for nested values, which have to be kept alive, the walk is in a closure
+ * of its own.
  */
+#include "base/heap.h"
 #include "script/view.h"
 
 struct walk {
     struct view view;   /* as it was then: the script's own goes from record to record */
     uint32_t next, end; /* of its fields; those that are added on the way are not visited */
-    void *state;        /* of the loop that walks here; NULL: none */
+    bool ended;
+    void *state; /* of the loop over a record that walks here; NULL: none yet */
 };
 
 enum { WALKS = 8 };
@@ -39,7 +42,10 @@ static void lj_push_name(lua_State *L, const struct node *n, uint32_t i, int nam
     }
 }
 
-/* Push the next name and value of a walk whose view is at `view`; 0 when there is none. */
+/*
+ * Push the next name and value of a walk; 0 when there is none. `view` is where its view is; for one over a
+ * record any light userdata will do.
+ */
 static int lj_step(lua_State *L, struct walk *walk, int view, int names)
 {
     const struct node *n = walk->view.node;
@@ -58,14 +64,14 @@ static int lj_step(lua_State *L, struct walk *walk, int view, int names)
         lua_pop(L, 2);
     }
     walk->next = walk->end;
-    walk->state = NULL;
+    walk->ended = true;
     return 0;
 }
 
 static void lj_check(lua_State *L, const struct walk *walk)
 {
     if (!view_is_alive(&walk->view))
-        tm_lj_fail(L, "this record's function has returned; keep tidemill.copy(r) instead");
+        tm_lj_fail_dead(L);
 }
 
 /* ---- over records ---- */
@@ -77,24 +83,31 @@ static int lj_next_of_record(lua_State *L)
 {
     const void *state = lua_touserdata(L, 1);
     struct walk *walk = &script_of(L)->walks[(uintptr_t)state / HANDLE_STEP % WALKS];
-    if (!state || walk->state != state)
-        tm_lj_fail(L,
-                   "this loop over a record has ended: pairs gives an iterator, its state and nil");
+    if ((uintptr_t)state < STATE_FIRST)
+        tm_lj_fail(L, "the iterator of a record takes the state that pairs gave beside it");
+    if (walk->state != state)
+        tm_lj_fail(L, "this loop over a record has ended");
     lj_check(L, walk);
     return lj_step(L, walk, 1, lua_upvalueindex(RECORD_NAMES));
 }
 
-/* Begin a walk; NULL where the next slot is still needed. */
+static bool is_taken(const struct walk *walk)
+{
+    return walk->state && !walk->ended && view_is_alive(&walk->view);
+}
+
+/* Begin a walk in the next free slot and return its state; NULL where all are taken. */
 static void *begin_walk(struct script *s, const struct view *v)
 {
-    uintptr_t number = s->walked % (STATE_FIRST / HANDLE_STEP);
-    struct walk *walk = &s->walks[number % WALKS];
-    if (walk->state && view_is_alive(&walk->view))
-        return NULL;
-    void *state = (void *)(STATE_FIRST + number * HANDLE_STEP);
-    *walk = (struct walk){*v, 0, v->node->count, state};
-    s->walked++;
-    return state;
+    for (unsigned tries = 0; tries < WALKS; tries++) {
+        struct walk *walk = &s->walks[s->walked % WALKS];
+        void *state = (void *)(STATE_FIRST + s->walked++ * HANDLE_STEP);
+        if (is_taken(walk))
+            continue;
+        *walk = (struct walk){*v, 0, v->node->count, false, state};
+        return state;
+    }
+    return NULL;
 }
 
 /* ---- over everything else ---- */
@@ -124,7 +137,7 @@ static int lj_pairs_of(lua_State *L, const struct view *v)
     }
     lua_settop(L, 1);
     struct walk *walk = lua_newuserdatauv(L, sizeof *walk, 0);
-    *walk = (struct walk){*v, 0, v->node->count, NULL};
+    *walk = (struct walk){*v, 0, v->node->count, false, NULL};
     lua_pushvalue(L, lua_upvalueindex(PAIRS_NAMES));
     lua_pushcclosure(L, lj_next_of_value, 3);
     return 1;
@@ -135,11 +148,11 @@ static int lj_view_pairs(lua_State *L)
     return lj_pairs_of(L, tm_lj_view_check(L, 1));
 }
 
-/* The global one: a record need not be looked up what its __pairs is. */
+/* The global one: for a record it need not look for __pairs. */
 static int lj_pairs(lua_State *L)
 {
     const struct view *v = record_of(script_of(L), lua_touserdata(L, 1));
-    return v ? lj_pairs_of(L, v) : lua_tocfunction(L, lua_upvalueindex(PAIRS_ORIGINAL))(L);
+    return v ? lj_pairs_of(L, v) : tm_lj_original(L, PAIRS_ORIGINAL);
 }
 
 void tm_lj_push_pairs(lua_State *L)
@@ -149,10 +162,9 @@ void tm_lj_push_pairs(lua_State *L)
 
 void tm_lj_open_pairs(lua_State *L, struct script *s)
 {
-    s->walks = lua_newuserdatauv(L, WALKS * sizeof *s->walks, 0);
-    for (size_t i = 0; i < WALKS; i++)
-        s->walks[i] = (struct walk){.state = NULL};
-    luaL_ref(L, LUA_REGISTRYINDEX);
+    s->walks = tm_heap_zeroed(WALKS, sizeof *s->walks);
+    if (!s->walks)
+        tm_lj_memory(L);
     lua_createtable(L, KNOWN_NAMES, 0);
     lua_pushvalue(L, -1);
     lua_pushcclosure(L, lj_next_of_record, 1);

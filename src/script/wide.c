@@ -94,7 +94,7 @@ static int lj_compare(lua_State *L)
 static int lj_tonumber(lua_State *L)
 {
     if (lua_gettop(L) != 1 || !wide_at(L, 1))
-        return lua_tocfunction(L, lua_upvalueindex(1))(L);
+        return tm_lj_original(L, 1);
     lj_push_operand(L, 1, "");
     return 1;
 }
