@@ -244,10 +244,7 @@ void tm_lj_open_table(lua_State *L)
         {"move", lj_move},     {"concat", lj_concat},
     };
     lua_getglobal(L, "table");
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        lua_getfield(L, -1, functions[i].name);
-        lua_pushcclosure(L, functions[i].func, 1);
-        lua_setfield(L, -2, functions[i].name);
-    }
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        tm_lj_replace(L, functions[i].name, functions[i].func);
     lua_pop(L, 1);
 }

@@ -277,6 +277,13 @@ static void lj_open_folder(lua_State *L, const char *folder)
     lua_pop(L, 2);
 }
 
+void tm_lj_replace(lua_State *L, const char *name, lua_CFunction function)
+{
+    lua_getfield(L, -1, name);
+    lua_pushcclosure(L, function, 1);
+    lua_setfield(L, -2, name);
+}
+
 int tm_lj_original(lua_State *L, int i)
 {
     lua_CFunction original = lua_tocfunction(L, lua_upvalueindex(i));

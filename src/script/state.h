@@ -140,7 +140,11 @@ void tm_lj_charge(lua_State *L, size_t size);
 /* A copy of the bytes in an arena, charged. */
 struct slice tm_lj_copy(lua_State *L, struct arena *arena, struct slice text);
 
-/* Have upvalue `i`, the function of Lua that this one stands for and that has no upvalues, do the call. */
+/*
+ * In the table on top of the stack, have `function` stand for the C function `name` of Lua, which has no
+ * upvalues and becomes its upvalue 1. tm_lj_original: have upvalue `i`, such a one, do the call.
+ */
+void tm_lj_replace(lua_State *L, const char *name, lua_CFunction function);
 int tm_lj_original(lua_State *L, int i);
 
 /* Push what is in the script's scratch. */

@@ -117,14 +117,13 @@ static int lj_owned_gc(lua_State *L)
     return 0;
 }
 
-/* Push the table of the views inside the records of the call. */
+/* Push the table of the views inside the records of the call. A script can reach the registry, too. */
 static void lj_push_records_family(lua_State *L)
 {
     struct script *s = script_of(L);
-    if (s->call.family) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref.family);
+    if (lua_rawgeti(L, LUA_REGISTRYINDEX, s->ref.family) == LUA_TTABLE && s->call.family)
         return;
-    }
+    lua_pop(L, 1);
     lua_newtable(L);
     lua_pushvalue(L, -1);
     lua_rawseti(L, LUA_REGISTRYINDEX, s->ref.family);
@@ -430,27 +429,18 @@ static int lj_setmetatable(lua_State *L)
     return tm_lj_original(L, 1);
 }
 
-/* Upvalue 1 of `function` is the one that `name` has in the table on top of the stack, whose place it takes. */
-static void lj_replace(lua_State *L, const char *name, lua_CFunction function)
-{
-    lua_getfield(L, -1, name);
-    lua_pushcclosure(L, function, 1);
-    lua_setfield(L, -2, name);
-    lua_pop(L, 1);
-}
-
 /* Light userdata have one metatable for all: records and null, and those of C modules too. */
 static void lj_open_handles(lua_State *L, struct script *s)
 {
     lua_pushglobaltable(L);
-    lj_replace(L, "getmetatable", lj_getmetatable);
-    lua_getglobal(L, "debug");
-    lj_replace(L, "setmetatable", lj_setmetatable);
+    tm_lj_replace(L, "getmetatable", lj_getmetatable);
+    lua_getfield(L, -1, "debug");
+    tm_lj_replace(L, "setmetatable", lj_setmetatable);
     lua_pushlightuserdata(L, NULL);
     lj_push_metatable(L, "object", "record or null");
     s->handles = lua_topointer(L, -1);
     lua_setmetatable(L, -2);
-    lua_pop(L, 1);
+    lua_pop(L, 3);
 }
 
 void tm_lj_view_own_handles(lua_State *L)

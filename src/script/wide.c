@@ -180,9 +180,9 @@ void tm_lj_open_wide(lua_State *L, struct script *s)
     lua_setfield(L, -3, "__name");
     lua_setfield(L, -2, "__metatable");
     s->ref.wide = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_getglobal(L, "tonumber");
-    lua_pushcclosure(L, lj_tonumber, 1);
-    lua_setglobal(L, "tonumber");
+    lua_pushglobaltable(L);
+    tm_lj_replace(L, "tonumber", lj_tonumber);
+    lua_pop(L, 1);
     lua_newtable(L);
     lua_newtable(L);
     lua_pushliteral(L, "v");

@@ -417,6 +417,45 @@ static void test_host_functions(void **state)
     tm_script_free(s);
 }
 
+/* What C modules may do with light userdata, which records are. */
+static int lj_light(lua_State *L)
+{
+    lua_pushlightuserdata(L, (void *)UINTPTR_MAX); /* a sentinel that many have */
+    return 1;
+}
+
+static int lj_steal(lua_State *L)
+{
+    lua_pushlightuserdata(L, NULL);
+    lua_newtable(L);
+    lua_setmetatable(L, -2);
+    return 0;
+}
+
+static void test_light_userdata(void **state)
+{
+    struct host *h = *state;
+    static const struct script_function functions[] = {{"light", lj_light}, {"steal", lj_steal}};
+    struct script_config c = config_of(
+        "return function(r) if r.x then tidemill.host.steal() return nil end "
+        "local l = tidemill.host.light() "
+        "r.s = tostring(l):gsub('0x%x+', '') r.m = getmetatable(l) == nil "
+        "r.e = select(2, pcall(function() r.l = l end)) return r end");
+    c.functions = functions;
+    c.functions_n = 2;
+    err e = {0};
+    struct script *s = script_new(h, &c, &e);
+    assert_non_null(s);
+    assert_int_equal(call(h, s, "{}", &e), SCRIPT_KEPT);
+    assert_text(&h->out, "0:{\"s\":\"userdata: \",\"m\":true,\"e\":"
+                         "\"s.lua:1: field 'l' is a userdata, which a record cannot hold\"}\n");
+    assert_int_equal(call(h, s, "{\"x\":1}", &e), SCRIPT_DROPPED);
+    assert_int_equal(call(h, s, "{\"x\":1}", &e), SCRIPT_FAILED);
+    assert_string_equal(e.message, "s.lua:1: a C module has replaced the metatable of light "
+                                   "userdata, which records are");
+    tm_script_free(s);
+}
+
 static void test_teardown(void **state)
 {
     err e = {0};
@@ -503,6 +542,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_every_cap, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cap_message, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_host_functions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_light_userdata, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_teardown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finalizers_at_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_exit, set_up, tear_down),
