@@ -1,5 +1,6 @@
 /*
- * Large pieces of memory, apart from the heap. Each begins with its place in the list of all.
+ * Large pieces of memory, apart from the heap. Those of a middling size are parts of huge pages, each a run of
+ * bits of its page; others are mapped by themselves, and begin with their place in the list of all.
  */
 #include "base/large.h"
 
@@ -11,10 +12,21 @@
 #include <sys/mman.h>
 
 #include "base/heap.h"
+#include "base/huge.h"
 #include "base/region.h"
 #include "base/sanitized.h"
 
 #define MAPPED_MIN ((size_t)64 << 10)
+/* No huge page is taken for less: it costs as much as several small ones, and there may be little to do. */
+#define HUGE_MIN  ((size_t)128 << 10)
+#define PART_SIZE (HUGE_SIZE / 32)
+/* More are not needed for what flows through; what does not find a place here is mapped by itself. */
+#define HUGES_MAX 64
+
+struct huge {
+    char *p;
+    uint32_t used; /* a bit for each PART_SIZE bytes */
+};
 
 struct piece {
     _Alignas(64) struct piece *next;
@@ -22,13 +34,78 @@ struct piece {
     size_t size;         /* with this head */
 };
 
+/* Of all below. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct piece *pieces;
+static struct huge huges[HUGES_MAX];
+static unsigned huges_n;
 
-static bool is_mapped(size_t n)
+/* ---- Parts of huge pages, under the lock ---- */
+
+/* As bits: those that `n` bytes from `offset` on take. */
+static uint32_t bits_of(size_t offset, size_t n)
 {
-    return n >= MAPPED_MIN && !SANITIZED;
+    size_t count = (n + PART_SIZE - 1) / PART_SIZE;
+    return (uint32_t)((((uint64_t)1 << count) - 1) << offset / PART_SIZE);
 }
+
+static struct huge *huge_of(const void *p)
+{
+    for (unsigned i = 0; i < huges_n; i++)
+        if ((uintptr_t)p - (uintptr_t)huges[i].p < HUGE_SIZE)
+            return &huges[i];
+    return NULL;
+}
+
+static void *take_from(struct huge *h, size_t n)
+{
+    for (size_t at = 0; at + n <= HUGE_SIZE; at += PART_SIZE) {
+        if (h->used & bits_of(at, n))
+            continue;
+        h->used |= bits_of(at, n);
+        return h->p + at;
+    }
+    return NULL;
+}
+
+/* NULL: no huge page has room, and the system gives no more, or there are too many already. */
+static void *take_part(size_t n)
+{
+    if (n > HUGE_SIZE)
+        return NULL;
+    for (unsigned i = 0; i < huges_n; i++) {
+        void *p = take_from(&huges[i], n);
+        if (p)
+            return p;
+    }
+    char *p = n >= HUGE_MIN && huges_n < HUGES_MAX ? tm_huge_map() : NULL;
+    if (!p)
+        return NULL;
+    huges[huges_n] = (struct huge){p, 0};
+    return take_from(&huges[huges_n++], n);
+}
+
+/* Larger or smaller where it is. */
+static bool resize_part(struct huge *h, const char *p, size_t old, size_t n)
+{
+    size_t offset = (size_t)(p - h->p);
+    uint32_t others = h->used & ~bits_of(offset, old);
+    if (n > HUGE_SIZE - offset || (others & bits_of(offset, n)))
+        return false;
+    h->used = others | bits_of(offset, n);
+    return true;
+}
+
+static void free_part(struct huge *h, const char *p, size_t n)
+{
+    h->used &= ~bits_of((size_t)(p - h->p), n);
+    if (h->used)
+        return;
+    munmap(h->p, HUGE_SIZE);
+    *h = huges[--huges_n];
+}
+
+/* ---- Pieces mapped by themselves ---- */
 
 /* Of `n` bytes and the head; 0 with ENOMEM: there is no such size. */
 static size_t whole(size_t n)
@@ -61,13 +138,8 @@ static void take_out(struct piece *piece)
         piece->next->link = piece->link;
 }
 
-void *tm_large_new(size_t n)
+static void *new_piece(size_t n)
 {
-    if (!is_mapped(n))
-        return tm_heap_new(n);
-    void *part = tm_region_take(n);
-    if (part)
-        return part;
     size_t size = whole(n);
     if (!size)
         return NULL;
@@ -81,7 +153,7 @@ void *tm_large_new(size_t n)
     return piece + 1;
 }
 
-/* A mapped piece, larger; it may move. */
+/* It may move. */
 static void *remap(struct piece *piece, size_t n)
 {
     size_t old = piece->size, size = whole(n);
@@ -98,38 +170,92 @@ static void *remap(struct piece *piece, size_t n)
     return moved == MAP_FAILED ? NULL : (struct piece *)moved + 1;
 }
 
+static void free_piece(struct piece *piece)
+{
+    pthread_mutex_lock(&lock);
+    take_out(piece);
+    pthread_mutex_unlock(&lock);
+    munmap(piece, piece->size);
+}
+
+/* ---- All ---- */
+
+/* Where a large piece lies follows from its size, and where that is full from its place. */
+enum home { HOME_HEAP, HOME_REGION, HOME_HUGE, HOME_MAPPING };
+
+static enum home home_of(const void *p, size_t n)
+{
+    if (n < MAPPED_MIN || SANITIZED)
+        return HOME_HEAP;
+    if (tm_region_has(p))
+        return HOME_REGION;
+    pthread_mutex_lock(&lock);
+    bool part = huge_of(p);
+    pthread_mutex_unlock(&lock);
+    return part ? HOME_HUGE : HOME_MAPPING;
+}
+
+void *tm_large_new(size_t n)
+{
+    if (n < MAPPED_MIN || SANITIZED)
+        return tm_heap_new(n);
+    void *p = tm_region_take(n);
+    if (!p) {
+        pthread_mutex_lock(&lock);
+        p = take_part(n);
+        pthread_mutex_unlock(&lock);
+    }
+    return p ? p : new_piece(n);
+}
+
+/* Without a move, or as the system moves it. NULL: it is as it was. */
+static void *grow_here(void *p, size_t old, size_t n)
+{
+    bool done = false;
+    switch (home_of(p, old)) {
+    case HOME_HEAP:
+        return n < MAPPED_MIN || SANITIZED ? tm_heap_grow(p, n) : NULL;
+    case HOME_REGION:
+        return tm_region_resize(p, old, n) ? p : NULL;
+    case HOME_HUGE:
+        pthread_mutex_lock(&lock);
+        done = resize_part(huge_of(p), p, old, n);
+        pthread_mutex_unlock(&lock);
+        return done ? p : NULL;
+    case HOME_MAPPING:
+        return n <= HUGE_SIZE ? NULL : remap(piece_of(p), n);
+    }
+    return NULL;
+}
+
 void *tm_large_grow(void *p, size_t old, size_t n)
 {
-    bool inside = is_mapped(old) && tm_region_has(p);
-    if (!is_mapped(n))
-        return tm_heap_grow(p, n);
-    if (inside && tm_region_resize(p, old, n))
-        return p;
-    if (is_mapped(old) && !inside)
-        return remap(piece_of(p), n);
-    void *more = tm_large_new(n);
-    if (more && p) {
-        memcpy(more, p, old);
-        tm_large_free(p, old);
-    }
+    void *more = p ? grow_here(p, old, n) : NULL;
+    if (more || (more = tm_large_new(n)) == NULL || !p)
+        return more;
+    memcpy(more, p, old);
+    tm_large_free(p, old);
     return more;
 }
 
 void tm_large_free(void *p, size_t n)
 {
-    if (!is_mapped(n)) {
+    switch (home_of(p, n)) {
+    case HOME_HEAP:
         tm_heap_free(p);
-        return;
-    }
-    if (tm_region_has(p)) {
+        break;
+    case HOME_REGION:
         tm_region_resize(p, n, 0);
-        return;
+        break;
+    case HOME_HUGE:
+        pthread_mutex_lock(&lock);
+        free_part(huge_of(p), p, n);
+        pthread_mutex_unlock(&lock);
+        break;
+    case HOME_MAPPING:
+        free_piece(piece_of(p));
+        break;
     }
-    struct piece *piece = piece_of(p);
-    pthread_mutex_lock(&lock);
-    take_out(piece);
-    pthread_mutex_unlock(&lock);
-    munmap(piece, piece->size);
 }
 
 /* Where the system knows no such thing, forks are slower. */
@@ -138,6 +264,8 @@ static void advise(int advice)
     pthread_mutex_lock(&lock);
     for (struct piece *piece = pieces; piece; piece = piece->next)
         madvise(piece, piece->size, advice);
+    for (unsigned i = 0; i < huges_n; i++)
+        madvise(huges[i].p, HUGE_SIZE, advice);
     pthread_mutex_unlock(&lock);
 }
 
@@ -154,4 +282,5 @@ void tm_large_show(void)
 void tm_large_forget(void)
 {
     pieces = NULL;
+    huges_n = 0;
 }

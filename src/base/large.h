@@ -1,6 +1,8 @@
 /*
  * Memory for the bytes that flow through: input on its way to workers, results on their way out.
- * Large pieces are mapped by themselves, and a worker that is forked does not get them: else each
+ * Large pieces lie in huge pages (huge.h), as what flows through them would else touch hundreds of small ones at
+ * the start of a run, when all wait for it; the largest, and the first of a job that may be small, are mapped by
+ * themselves. A worker that is forked does not get them: else each
  * fork costs the parent a copy of every page that it writes to afterwards, and those are the pages that
  * it writes to all the time. Whatever else is forked, by a host or a script, does. Those of a worker are in its
  * region (region.h), as long as that has room.

@@ -5,12 +5,11 @@
 
 #include <pthread.h>
 #include <stdint.h>
-#include <sys/mman.h>
 
+#include "base/huge.h"
 #include "base/sanitized.h"
 
-/* A huge page of x86-64, and of arm64 where pages are of 4 KiB. */
-#define REGION_SIZE ((size_t)2 << 20)
+#define REGION_SIZE HUGE_SIZE
 #define ALIGNMENT   ((size_t)64)
 /* Nobody nests workers that deep; the rest would share the last. */
 #define REGIONS_MAX 64
@@ -24,17 +23,11 @@ void tm_region_open(void)
 {
     if (SANITIZED || regions_n == REGIONS_MAX)
         return;
-    char *all = mmap(NULL, 2 * REGION_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                     0);
-    if (all == MAP_FAILED)
+    char *huge = tm_huge_map();
+    if (!huge)
         return;
-    size_t before = -(uintptr_t)all & (REGION_SIZE - 1), after = REGION_SIZE - before;
-    if (before)
-        munmap(all, before);
-    at = regions[regions_n++] = all + before;
+    at = regions[regions_n++] = huge;
     end = at + REGION_SIZE;
-    munmap(end, after);
-    madvise(at, REGION_SIZE, MADV_HUGEPAGE);
 }
 
 bool tm_region_is_open(void)

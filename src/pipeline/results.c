@@ -9,15 +9,28 @@
 
 #define LEFT_OUT "the rest of what this record printed is left out"
 
-void tm_results_init(struct results *r, const struct format *format, struct writer *writer,
-                     const struct output_dialect *dialect, size_t call_max)
+void tm_results_init(struct results *r, size_t room)
 {
+    *r = (struct results){.item = NO_ITEM};
+    tm_buf_init_large(&r->out);
+    /* Without it, the frame takes what it needs. */
+    buf_reserve(&r->out, room);
+    buf_reset(&r->out);
+}
+
+void tm_results_use(struct results *r, const struct format *format, struct writer *writer,
+                    const struct output_dialect *dialect, size_t call_max)
+{
+    tm_flatten_release(&r->flatten);
     *r = (struct results){.format = format,
                           .writer = writer,
                           .dialect = dialect,
                           .call_max = call_max,
                           .fixed = !format->has_columns,
-                          .item = NO_ITEM};
+                          .out = r->out,
+                          .item = NO_ITEM,
+                          .row = r->row,
+                          .log = r->log};
     tm_flatten_init(&r->flatten, dialect, call_max);
 }
 

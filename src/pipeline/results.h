@@ -12,7 +12,7 @@
 #include "pipeline/protocol.h"
 
 struct results {
-    /* Set once. */
+    /* Set once a run. */
     const struct format *format;
     struct writer *writer;
     const struct output_dialect *dialect;
@@ -54,8 +54,11 @@ struct results {
     bool log_full;
 };
 
-void tm_results_init(struct results *r, const struct format *format, struct writer *writer,
-                     const struct output_dialect *dialect, size_t call_max);
+/* With room for a frame of so many bytes; larger ones grow. */
+void tm_results_init(struct results *r, size_t room);
+/* A run begins: from now on rows are written so. */
+void tm_results_use(struct results *r, const struct format *format, struct writer *writer,
+                    const struct output_dialect *dialect, size_t call_max);
 void tm_results_release(struct results *r);
 
 /* Begin a chunk's first frame, or go on with the next. */

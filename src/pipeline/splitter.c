@@ -450,11 +450,18 @@ static enum splitter_next start_file(struct splitter *s, struct chunk **out, err
 
 /* ---- Reading ---- */
 
-/* Of several chunks, as what was not cut yet is moved from one to the next. */
+/* Of several chunks, as what was not cut yet is moved from one to the next; a round size with its head. */
 static size_t block_size(const struct splitter *s)
 {
     size_t chunk = s->chunk_max > READ_MIN ? s->chunk_max : READ_MIN;
-    return chunk + 3 * (chunk < READ_MAX ? chunk : READ_MAX);
+    return chunk + 3 * (chunk < READ_MAX ? chunk : READ_MAX) - sizeof(struct block);
+}
+
+/* Little has come so far, and as far as can be known little will. */
+static bool is_small(const struct splitter *s)
+{
+    uint64_t unread;
+    return s->bytes < READ_MIN && (!tm_source_remaining(s->source, &unread) || unread < READ_MIN);
 }
 
 /* Room to read into: what was not cut yet stays in front. */
@@ -464,10 +471,12 @@ static bool make_room(struct splitter *s)
     size_t room = s->block ? s->block->cap - s->end : 0;
     if (room >= READ_MIN)
         return true;
-    if (have > want / 2)
-        want = have * 2;
     if (!s->store)
         s->store = tm_block_store_new(want);
+    if (is_small(s))
+        want = READ_MIN + READ_MIN / 2;
+    if (have > want / 2)
+        want = have * 2;
     struct block *block = tm_block_new(s->store, want);
     if (!block)
         return false;

@@ -19,6 +19,8 @@
 #define MEMORY_ROOM ((rlim_t)8 << 20)
 /* Less than that, as the memory that malloc keeps is part of the process. */
 #define HEAP_KEPT ((size_t)4 << 20)
+/* A frame of results is the pipe's, or up to twice that where little is left of its chunk. */
+#define RESULTS_ROOM ((size_t)512 << 10)
 
 struct worker_ends tm_worker_ends = {WORKER_FD_IN, WORKER_FD_OUT, WORKER_FD_LIFE};
 
@@ -166,7 +168,6 @@ static void release_output(struct worker *w)
         return;
     if (w->results.own)
         w->output->writer_free(w->results.own);
-    tm_results_release(&w->results);
     w->output->writer_free(w->writer);
     w->writer = NULL;
     tm_arena_reset(&w->run_arena);
@@ -183,8 +184,8 @@ static void handle_run(struct worker *w, struct cursor *c)
     w->writer = w->output->writer_new(&w->dialect);
     if (!w->writer)
         tm_worker_give_up_text("out of memory for the output format");
-    tm_results_init(&w->results, w->output, w->writer, &w->dialect,
-                    w->spec.values.limits.result_size);
+    tm_results_use(&w->results, w->output, w->writer, &w->dialect,
+                   w->spec.values.limits.result_size);
     bool fits = w->dialect.extra == EXTRA_DROP || w->dialect.missing == MISSING_EMPTY;
     if (w->output->has_columns && !w->dialect.columns_n && fits &&
         !(w->results.own = w->output->writer_new(&w->dialect)))
@@ -303,6 +304,7 @@ static void release(struct worker *w)
     tm_arena_release(&w->arena);
     tm_arena_release(&w->job_arena);
     tm_frame_reader_release(&w->in);
+    tm_results_release(&w->results);
     tm_heap_free(w);
 }
 
@@ -375,6 +377,7 @@ int tm_worker_main(const struct script_function *functions, size_t functions_n)
     w->functions = functions;
     w->functions_n = functions_n;
     tm_frame_reader_init(&w->in, UINT32_MAX);
+    tm_results_init(&w->results, RESULTS_ROOM);
     while (more) {
         switch (tm_frame_next(&w->in, &f)) {
         case FRAME_TAKEN:

@@ -18,7 +18,13 @@
 #include "base/large.h"
 #include "base/sanitized.h"
 
-static const size_t sizes[] = {1, 4096, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, 1 << 20, 3000001};
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+
+/* Of the heap, mapped by themselves, parts of a huge page, all of one, and more than that. */
+static const size_t sizes[] = {
+    1,         4096,          64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 128 * KIB - 1,
+    128 * KIB, 128 * KIB + 1, MIB,          2 * MIB,  2 * MIB + 1,  3000001};
 
 static void fill(unsigned char *p, size_t n)
 {
@@ -56,6 +62,65 @@ static void test_growth(void **state)
     if (!SANITIZED) {
         assert_null(tm_large_new(SIZE_MAX));
         assert_null(tm_large_new(SIZE_MAX / 2));
+    }
+}
+
+static bool inside(const char *p, const char *huge)
+{
+    return (size_t)(p - huge) < 2 * MIB;
+}
+
+/* Parts of a page lie beside each other, grow where there is room, and leave room for others. */
+static void test_parts(void **state)
+{
+    (void)state;
+    if (SANITIZED)
+        return;
+    char *a = tm_large_new(MIB), *b = tm_large_new(100 * KIB), *c = tm_large_new(800 * KIB);
+    assert_int_equal((uintptr_t)a % (2 * MIB), 0);
+    assert_ptr_equal(b, a + MIB);
+    assert_ptr_equal(c, a + MIB + 128 * KIB);
+    fill((void *)b, 100 * KIB);
+    /* Up to its neighbour, and from there on elsewhere. */
+    assert_ptr_equal(tm_large_grow(b, 100 * KIB, 128 * KIB), b);
+    char *moved = tm_large_grow(b, 128 * KIB, 128 * KIB + 1);
+    assert_false(inside(moved, a));
+    check((void *)moved, 100 * KIB);
+    /* The last part, to the end of the page and no further. */
+    assert_ptr_equal(tm_large_grow(c, 800 * KIB, 896 * KIB), c);
+    char *more = tm_large_grow(c, 896 * KIB, 896 * KIB + 1);
+    assert_false(inside(more, a));
+    /* What was left is there for others. */
+    char *d = tm_large_new(MIB), *e = tm_large_new(64 * KIB);
+    assert_ptr_equal(d, a + MIB);
+    assert_false(inside(e, a));
+    tm_large_free(a, MIB);
+    assert_ptr_equal(tm_large_new(MIB), a);
+    tm_large_free(a, MIB);
+    tm_large_free(d, MIB);
+    tm_large_free(e, 64 * KIB);
+    tm_large_free(more, 896 * KIB + 1);
+    tm_large_free(moved, 128 * KIB + 1);
+    /* Nothing is left of the page: a small piece does not find one. */
+    char *f = tm_large_new(64 * KIB);
+    assert_int_not_equal((uintptr_t)f % (64 * KIB), 0);
+    tm_large_free(f, 64 * KIB);
+}
+
+/* More huge pages than are kept in mind: what is beyond is mapped by itself, and is as good. */
+static void test_many(void **state)
+{
+    (void)state;
+    enum { N = 70 };
+    unsigned char *p[N];
+    for (size_t i = 0; i < N; i++) {
+        assert_non_null(p[i] = tm_large_new(2 * MIB));
+        p[i][0] = p[i][2 * MIB - 1] = (unsigned char)i;
+    }
+    for (size_t i = 0; i < N; i++) {
+        assert_int_equal(p[i][0], i);
+        assert_int_equal(p[i][2 * MIB - 1], i);
+        tm_large_free(p[i], 2 * MIB);
     }
 }
 
@@ -118,9 +183,8 @@ static void test_buf(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_children),
-        cmocka_unit_test(test_buf),
+        cmocka_unit_test(test_growth),   cmocka_unit_test(test_parts), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_children), cmocka_unit_test(test_buf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

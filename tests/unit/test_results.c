@@ -78,7 +78,8 @@ static void set_up(struct bench *b, const struct format *format, uint32_t record
     b->merger.message_context = &b->told;
     tm_merger_add(&b->merger, c);
     b->writer = format->writer_new(&b->dialect);
-    tm_results_init(&b->results, format, b->writer, &b->dialect, 1000);
+    tm_results_init(&b->results, 0);
+    tm_results_use(&b->results, format, b->writer, &b->dialect, 1000);
     tm_results_begin(&b->results, 0, 0);
     if (format->verbatim)
         format->verbatim(b->writer, NULL);
