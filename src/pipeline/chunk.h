@@ -68,7 +68,8 @@ struct chunk {
     err *failure;
 
     struct worker_handle *worker; /* who has it; NULL: nobody yet */
-    uint32_t done;                /* records committed */
+    uint32_t done;                /* records committed, */
+    uint64_t given;               /* and bytes of their results */
     struct chunk_mark {           /* the record that tm_chunk_find found last */
         uint32_t number;
         size_t at;

@@ -9,6 +9,8 @@
 #define TARGET_MIN   512
 /* A chunk should not keep a worker longer than this. */
 #define CHUNK_NS 20000000.0
+/* Results that are more than so many times their input are not told in one piece. */
+#define GROWTH_MAX 4
 /* Records so dear that a second chunk in a busy worker's pipe gains nothing. */
 #define DEAR_NS 50000000.0
 /* Somebody has to be busy for so long before another worker is forked for a small input. */
@@ -108,6 +110,17 @@ static struct worker_handle *pick(struct dispatcher *d)
     return queue && may_queue(d) ? queue : NULL;
 }
 
+/*
+ * What waits in a pipe is to be there as a whole, or somebody waits for the rest of it: a chunk in its worker's,
+ * and its results in the parent's, unless they are so many that they come in pieces anyway.
+ */
+static size_t whole_chunk(double growth)
+{
+    if (growth <= 1 || growth > GROWTH_MAX)
+        return POOL_PIPE_WHOLE;
+    return (size_t)((double)POOL_PIPE_WHOLE / growth);
+}
+
 /* Larger while records are cheap; smaller towards the end, so that all finish together. */
 static void aim(struct dispatcher *d)
 {
@@ -122,9 +135,9 @@ static void aim(struct dispatcher *d)
     }
     if (target > d->splitter->chunk_max)
         target = d->splitter->chunk_max;
-    /* One that waits in the pipe is to be there as a whole, or its worker waits for the rest of it. */
-    if (target > POOL_PIPE_WHOLE && target <= POOL_PIPE_SIZE)
-        target = POOL_PIPE_WHOLE;
+    size_t whole = whole_chunk(d->merger->growth);
+    if (target > whole && target <= POOL_PIPE_SIZE)
+        target = whole;
     d->target = target ? target : 1;
     if (remaining && remaining / (4 * workers) < d->target)
         d->target = remaining / (4 * workers) > TARGET_MIN ? (size_t)(remaining / (4 * workers))

@@ -242,10 +242,16 @@ static int (*const items[])(struct commit *, err *) = {
     [ITEM_FAILURE] = commit_failure,
 };
 
+/* What was known before counts more: chunks differ. */
+static double learned(double before, double now)
+{
+    return before > 0 ? 0.75 * before + 0.25 * now : now;
+}
+
 static void note_pace(struct merger *m, const struct chunk *c, uint64_t spent)
 {
-    double pace = (double)spent / (double)c->n;
-    m->pace = m->pace > 0 ? 0.75 * m->pace + 0.25 * pace : pace;
+    m->pace = learned(m->pace, (double)spent / (double)c->n);
+    m->growth = learned(m->growth, (double)c->given / (double)c->n);
 }
 
 int tm_merger_result(struct merger *m, struct slice payload, err *e)
@@ -267,6 +273,7 @@ int tm_merger_result(struct merger *m, struct slice payload, err *e)
     }
     if (through != t.chunk->done)
         return broken(e);
+    t.chunk->given += payload.n;
     if (through == t.chunk->records && !t.chunk->part)
         note_pace(m, t.chunk, spent);
     return TIDEMILL_OK;

@@ -19,6 +19,7 @@ struct merger {
     size_t chunks;
     tidemill_stats stats;
     double pace;     /* ns a byte that workers take, of chunks of late; 0: not known */
+    double growth;   /* bytes of results a byte, of chunks of late */
     uint64_t warned; /* skipped records told of so far */
     struct buf entry;
     struct arena arena; /* of one frame: names, members */
