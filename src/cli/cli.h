@@ -1,6 +1,6 @@
 /*
  * What the files of the command share. The command is one host of libtidemill: it includes
- * tidemill.h and nothing else of ours, and it alone prints, exits and takes signals.
+ * tidemill.h and nothing else of ours (but to know of sanitizers), and it alone prints, exits and takes signals.
  */
 #ifndef TM_CLI_CLI_H
 #define TM_CLI_CLI_H
