@@ -8,6 +8,13 @@
 #if defined(__x86_64__) && !defined(TM_PORTABLE)
 #define VECTORS true
 #include <immintrin.h>
+/* glibc knows the processor; gcc's own way asks it anew in each process, which a virtual machine has to answer. */
+#if __has_include(<sys/platform/x86.h>)
+#include <sys/platform/x86.h>
+#define HAS_AVX2 CPU_FEATURE_ACTIVE(AVX2)
+#else
+#define HAS_AVX2 __builtin_cpu_supports("avx2")
+#endif
 #else
 #define VECTORS false
 #endif
@@ -134,7 +141,7 @@ static struct way way_at(unsigned i)
 #if VECTORS
     static const struct way ways[] = {
         {scan_any, classify_any}, {scan_sse2, classify_sse2}, {scan_avx2, classify_avx2}};
-    unsigned n = __builtin_cpu_supports("avx2") ? 3 : 2;
+    unsigned n = HAS_AVX2 ? 3 : 2;
 #else
     static const struct way ways[] = {{scan_any, classify_any}};
     unsigned n = 1;

@@ -1,5 +1,5 @@
 /*
- * Lengths beyond 32 bits: a record of more than 4 GiB, which takes 1 MiB of memory, as one file of
+ * Lengths beyond 32 bits: a record of more than 4 GiB, which takes 48 MiB of memory, as one file of
  * that size is mapped again and again.
  */
 #include <setjmp.h>
@@ -15,8 +15,8 @@
 
 #include "record/json.h"
 
-#define PIECE  ((size_t)1 << 20)
-#define PIECES ((size_t)4097)
+#define PIECE  ((size_t)16 << 20)
+#define PIECES ((size_t)257)
 
 /* PIECES times a file of 'x', but the first and the last piece can be written to; NULL: no room. */
 static char *map_long_text(void)
