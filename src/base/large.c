@@ -68,7 +68,8 @@ static void *take_from(struct huge *h, size_t n)
     return NULL;
 }
 
-/* NULL: no huge page has room, and the system gives no more, or there are too many already. */
+/* NULL: no huge page has room, and the system gives no more, or there are too many already. A page is given back
+   when nothing is left in it. */
 static void *take_part(size_t n)
 {
     if (n > HUGE_SIZE)
@@ -85,8 +86,8 @@ static void *take_part(size_t n)
     return take_from(&huges[huges_n++], n);
 }
 
-/* Larger or smaller where it is. */
-static bool resize_part(struct huge *h, const char *p, size_t old, size_t n)
+/* Larger where it is, if what lies behind it is free. */
+static bool grow_part(struct huge *h, const char *p, size_t old, size_t n)
 {
     size_t offset = (size_t)(p - h->p);
     uint32_t others = h->used & ~bits_of(offset, old);
@@ -180,12 +181,17 @@ static void free_piece(struct piece *piece)
 
 /* ---- All ---- */
 
-/* Where a large piece lies follows from its size, and where that is full from its place. */
+static bool is_of_heap(size_t n)
+{
+    return n < MAPPED_MIN || SANITIZED;
+}
+
+/* Small pieces are of the heap; where a large one is, its address tells. */
 enum home { HOME_HEAP, HOME_REGION, HOME_HUGE, HOME_MAPPING };
 
 static enum home home_of(const void *p, size_t n)
 {
-    if (n < MAPPED_MIN || SANITIZED)
+    if (is_of_heap(n))
         return HOME_HEAP;
     if (tm_region_has(p))
         return HOME_REGION;
@@ -197,7 +203,7 @@ static enum home home_of(const void *p, size_t n)
 
 void *tm_large_new(size_t n)
 {
-    if (n < MAPPED_MIN || SANITIZED)
+    if (is_of_heap(n))
         return tm_heap_new(n);
     void *p = tm_region_take(n);
     if (!p) {
@@ -208,33 +214,35 @@ void *tm_large_new(size_t n)
     return p ? p : new_piece(n);
 }
 
-/* Without a move, or as the system moves it. NULL: it is as it was. */
-static void *grow_here(void *p, size_t old, size_t n)
+static bool grow_here(enum home home, void *p, size_t old, size_t n)
 {
-    bool done = false;
-    switch (home_of(p, old)) {
-    case HOME_HEAP:
-        return n < MAPPED_MIN || SANITIZED ? tm_heap_grow(p, n) : NULL;
-    case HOME_REGION:
-        return tm_region_resize(p, old, n) ? p : NULL;
-    case HOME_HUGE:
-        pthread_mutex_lock(&lock);
-        done = resize_part(huge_of(p), p, old, n);
-        pthread_mutex_unlock(&lock);
-        return done ? p : NULL;
-    case HOME_MAPPING:
-        return n <= HUGE_SIZE ? NULL : remap(piece_of(p), n);
-    }
-    return NULL;
+    if (home == HOME_REGION)
+        return tm_region_resize(p, old, n);
+    if (home != HOME_HUGE)
+        return false;
+    pthread_mutex_lock(&lock);
+    bool done = grow_part(huge_of(p), p, old, n);
+    pthread_mutex_unlock(&lock);
+    return done;
 }
 
 void *tm_large_grow(void *p, size_t old, size_t n)
 {
-    void *more = p ? grow_here(p, old, n) : NULL;
-    if (more || (more = tm_large_new(n)) == NULL || !p)
-        return more;
-    memcpy(more, p, old);
-    tm_large_free(p, old);
+    if (!p)
+        return tm_large_new(n);
+    if (is_of_heap(n))
+        return tm_heap_grow(p, n);
+    enum home home = home_of(p, old);
+    /* One that began by itself goes on in a huge page, as long as it fits there. */
+    if (home == HOME_MAPPING && n > HUGE_SIZE)
+        return remap(piece_of(p), n);
+    if (grow_here(home, p, old, n))
+        return p;
+    void *more = tm_large_new(n);
+    if (more) {
+        memcpy(more, p, old);
+        tm_large_free(p, old);
+    }
     return more;
 }
 

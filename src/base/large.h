@@ -7,7 +7,7 @@
  * it writes to all the time. Whatever else is forked, by a host or a script, does. Those of a worker are in its
  * region (region.h), as long as that has room.
  *
- * The pieces of a process are known in one place, under a lock.
+ * The pieces of a process are known in one place, under a lock. A huge page is kept as long as anything is in it.
  */
 #ifndef TM_BASE_LARGE_H
 #define TM_BASE_LARGE_H

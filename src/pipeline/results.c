@@ -11,26 +11,28 @@
 
 void tm_results_init(struct results *r, size_t room)
 {
-    *r = (struct results){.item = NO_ITEM};
+    *r = (struct results){.room = room, .item = NO_ITEM};
     tm_buf_init_large(&r->out);
-    /* Without it, the frame takes what it needs. */
-    buf_reserve(&r->out, room);
-    buf_reset(&r->out);
 }
 
 void tm_results_use(struct results *r, const struct format *format, struct writer *writer,
                     const struct output_dialect *dialect, size_t call_max)
 {
+    tm_buf_release(&r->row);
+    tm_buf_release(&r->log);
     tm_flatten_release(&r->flatten);
+    if (r->out.cap > r->room)
+        tm_buf_release(&r->out);
+    buf_reset(&r->out);
+    buf_reserve(&r->out, r->room); /* a frame that finds none takes what it needs */
     *r = (struct results){.format = format,
                           .writer = writer,
                           .dialect = dialect,
                           .call_max = call_max,
                           .fixed = !format->has_columns,
+                          .room = r->room,
                           .out = r->out,
-                          .item = NO_ITEM,
-                          .row = r->row,
-                          .log = r->log};
+                          .item = NO_ITEM};
     tm_flatten_init(&r->flatten, dialect, call_max);
 }
 

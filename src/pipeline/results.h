@@ -23,6 +23,7 @@ struct results {
     const struct slice *fixed_names;
     bool fixed; /* columns are fixed, or the format has none */
 
+    size_t room;              /* for a usual frame, and kept from run to run */
     struct buf out;           /* the frame */
     size_t frame, through_at; /* where it begins; where its `through` is written */
     bool open;                /* a frame has begun */

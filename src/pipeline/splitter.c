@@ -473,7 +473,8 @@ static bool make_room(struct splitter *s)
         return true;
     if (!s->store)
         s->store = tm_block_store_new(want);
-    if (is_small(s))
+    /* A first block alone: a record that comes in small pieces must not fill one after the other. */
+    if (!s->block && is_small(s))
         want = READ_MIN + READ_MIN / 2;
     if (have > want / 2)
         want = have * 2;

@@ -395,13 +395,54 @@ static void test_memory(void **state)
     assert_true(failed > 0 && failed <= 50 * 8192);
 }
 
+/* How often the bytes of a record were moved to another block while it came; *first: the size of the first one. */
+static int moves(struct pieces *input, size_t *first)
+{
+    struct loop loop;
+    struct source source;
+    struct splitter s;
+    struct spec spec;
+    struct chunk *c;
+    int n = -1;
+    const struct block *before = NULL;
+    assert_int_equal(tm_loop_init(&loop, NULL) | tm_spec_init(&spec), TIDEMILL_OK);
+    tm_source_init(&source, &loop);
+    assert_int_equal(tm_source_add_callback(&source, read_piece, input, "a", NULL), TIDEMILL_OK);
+    tm_splitter_init(&s, &source, &spec, &tm_format_jsonl);
+    *first = 0;
+    while (tm_splitter_next(&s, 4096, true, &c, NULL) != SPLITTER_CHUNK) {
+        *first = !*first && s.block ? s.block->cap : *first;
+        n += s.block != before;
+        before = s.block;
+    }
+    tm_chunk_free(c);
+    tm_splitter_release(&s);
+    tm_source_release(&source);
+    tm_spec_release(&spec);
+    tm_loop_release(&loop);
+    return n;
+}
+
+/* Little is read into little, and a record that comes byte by byte is not copied again and again. */
+static void test_trickle(void **state)
+{
+    (void)state;
+    static char record[62000];
+    size_t first;
+    memset(record, 'x', sizeof record - 1);
+    record[sizeof record - 1] = '\n';
+    struct pieces one = {{record, sizeof record}, 1, false, false};
+    assert_in_range(moves(&one, &first), 1, 2);
+    assert_in_range(first, 1, 128 << 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_records), cmocka_unit_test(test_targets),
         cmocka_unit_test(test_batches),      cmocka_unit_test(test_eager),
         cmocka_unit_test(test_large),        cmocka_unit_test(test_long_between),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory),       cmocka_unit_test(test_trickle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
