@@ -340,20 +340,22 @@ static bool handle(struct worker *w, const struct frame *f)
  */
 static bool rule_by_c(void)
 {
-    static char entry[] = "LC_ALL=C";
+    static char entry[] = "LC_ALL=C", **own;
+    char **before = own; /* where a worker is started by another one */
     size_t n = 0, kept = 0;
     setlocale(LC_ALL, "C");
     while (environ && environ[n])
         n++;
-    char **own = tm_heap_new((n + 2) * sizeof *own); /* for good */
-    if (!own)
+    char **all = tm_heap_new((n + 2) * sizeof *all);
+    if (!all)
         return false;
     for (size_t i = 0; i < n; i++)
         if (strncmp(environ[i], entry, sizeof "LC_ALL=" - 1) != 0)
-            own[kept++] = environ[i];
-    own[kept++] = entry;
-    own[kept] = NULL;
-    environ = own;
+            all[kept++] = environ[i];
+    all[kept++] = entry;
+    all[kept] = NULL;
+    environ = own = all;
+    tm_heap_free(before);
     return true;
 }
 
