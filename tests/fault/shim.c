@@ -160,7 +160,7 @@ void *realloc(void *p, size_t n)
 }
 
 /* What tm_huge_map() asks for: without a region, what was of it is of malloc, and may fail. */
-static int is_region(size_t n, int fd)
+static int is_huge(size_t n, int fd)
 {
     return fd < 0 && n == (size_t)4 << 20 && strcmp(shim.call, "malloc") == 0;
 }
@@ -168,7 +168,7 @@ static int is_region(size_t n, int fd)
 void *mmap(void *p, size_t n, int protection, int flags, int fd, off_t offset)
 {
     REAL(void *, "mmap", (void *, size_t, int, int, int, off_t))
-    if (is_region(n, fd)) {
+    if (is_huge(n, fd)) {
         errno = ENOMEM;
         return MAP_FAILED;
     }

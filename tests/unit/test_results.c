@@ -352,12 +352,29 @@ static void test_refused(void **state)
     tm_buf_release(&p);
 }
 
+/* A run after a large result takes no more memory than the first. */
+static void test_room(void **state)
+{
+    (void)state;
+    struct results r;
+    struct output_dialect dialect = {0};
+    tm_results_init(&r, 1000);
+    for (int run = 0; run < 2; run++) {
+        tm_results_use(&r, &tm_format_jsonl, NULL, &dialect, 1);
+        assert_int_equal(r.out.cap, 1000);
+        assert_int_equal(r.row.cap + r.log.cap, 0);
+        assert_true(buf_reserve(&r.out, 200000) && buf_reserve(&r.row, 1) &&
+                    buf_reserve(&r.log, 1));
+    }
+    tm_results_release(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cuts),    cmocka_unit_test(test_random_calls),
         cmocka_unit_test(test_output),  cmocka_unit_test(test_result_size),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -398,17 +398,25 @@ static int lj_twice(lua_State *L)
     return 1;
 }
 
+/* A script that has functions of its host. */
+static struct script *script_with(struct host *h, const char *text,
+                                  const struct script_function *functions, size_t n)
+{
+    struct script_config c = config_of(text);
+    c.functions = functions;
+    c.functions_n = n;
+    struct script *s = script_new(h, &c, NULL);
+    assert_non_null(s);
+    return s;
+}
+
 static void test_host_functions(void **state)
 {
     struct host *h = *state;
     static const struct script_function functions[] = {{"twice", lj_twice}};
-    struct script_config c = config_of(
-        "return function(r) r.x = tidemill.host.twice(r.x) return r end");
-    c.functions = functions;
-    c.functions_n = 1;
+    struct script *s = script_with(
+        h, "return function(r) r.x = tidemill.host.twice(r.x) return r end", functions, 1);
     err e = {0};
-    struct script *s = script_new(h, &c, &e);
-    assert_non_null(s);
     assert_int_equal(call(h, s, "{\"x\":21}", &e), SCRIPT_KEPT);
     assert_text(&h->out, "0:{\"x\":42}\n");
     assert_int_equal(call(h, s, "{\"x\":null}", &e), SCRIPT_FAILED);
@@ -436,16 +444,14 @@ static void test_light_userdata(void **state)
 {
     struct host *h = *state;
     static const struct script_function functions[] = {{"light", lj_light}, {"steal", lj_steal}};
-    struct script_config c = config_of(
+    struct script *s = script_with(
+        h,
         "return function(r) if r.x then tidemill.host.steal() return nil end "
         "local l = tidemill.host.light() "
         "r.s = tostring(l):gsub('0x%x+', '') r.m = getmetatable(l) == nil "
-        "r.e = select(2, pcall(function() r.l = l end)) return r end");
-    c.functions = functions;
-    c.functions_n = 2;
+        "r.e = select(2, pcall(function() r.l = l end)) return r end",
+        functions, 2);
     err e = {0};
-    struct script *s = script_new(h, &c, &e);
-    assert_non_null(s);
     assert_int_equal(call(h, s, "{}", &e), SCRIPT_KEPT);
     assert_text(&h->out, "0:{\"s\":\"userdata: \",\"m\":true,\"e\":"
                          "\"s.lua:1: field 'l' is a userdata, which a record cannot hold\"}\n");
