@@ -132,8 +132,8 @@ CASES = [
         **lua("r.x = r.x * 2"),
     }, "json"),
     Case("text", "text", None, ["each", "local ms = r.line:match('took (%d+) ms') return tonumber(ms) < 100 and r"], {
-        "mawk": ("mawk 'match($0, /took [0-9]+ ms/) && substr($0, RSTART + 5, RLENGTH - 8) < 100' {input}", "bytes"),
-        "gawk": ("gawk 'match($0, /took [0-9]+ ms/) && substr($0, RSTART + 5, RLENGTH - 8) < 100' {input}", "bytes"),
+        "mawk": ("mawk 'match($0, /took [0-9]+ ms/) && substr($0, RSTART + 5, RLENGTH - 8) + 0 < 100' {input}", "bytes"),
+        "gawk": ("gawk 'match($0, /took [0-9]+ ms/) && substr($0, RSTART + 5, RLENGTH - 8) + 0 < 100' {input}", "bytes"),
     }, "bytes"),
     Case("start-up", "jsonl", 10, ["each", "r.x = r.x * 2"], {
         "jq": "jq -c '.x *= 2' {input}",
