@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/huge.h"
 #include "base/region.h"
 
 #define SMALLEST ((size_t)64)
@@ -52,11 +53,19 @@ static struct piece *take_kept(size_t class)
     return piece;
 }
 
+/* What malloc or realloc gave. In a worker huge pages may back it; the heap of a host is the host's. */
+static void *advised(void *p, size_t n)
+{
+    if (p && tm_region_is_open())
+        tm_huge_advise(p, n);
+    return p;
+}
+
 void *tm_heap_new(size_t n)
 {
     n += !n;
     if (!tm_region_is_open() || n > LARGEST - HEAP_HEAD)
-        return malloc(n);
+        return advised(malloc(n), n);
     size_t class = class_of(n);
     struct piece *piece = take_kept(class);
     if (!piece)
@@ -83,7 +92,7 @@ void *tm_heap_grow(void *p, size_t n)
     if (!p)
         return tm_heap_new(n);
     if (!tm_region_has(p))
-        return realloc(p, n);
+        return advised(realloc(p, n), n);
     size_t old = room(p);
     if (n <= old)
         return p;

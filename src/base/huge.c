@@ -3,6 +3,7 @@
  */
 #include "base/huge.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
@@ -17,6 +18,16 @@ void *tm_huge_map(void)
         munmap(all, before);
     char *huge = all + before;
     munmap(huge + HUGE_SIZE, HUGE_SIZE - before);
-    madvise(huge, HUGE_SIZE, MADV_HUGEPAGE);
+    tm_huge_advise(huge, HUGE_SIZE);
     return huge;
+}
+
+void tm_huge_advise(void *p, size_t n)
+{
+    size_t before = -(uintptr_t)p & (HUGE_SIZE - 1);
+    if (n < before + HUGE_SIZE)
+        return;
+    int why = errno; /* the system may not know them: nothing of the caller's has failed */
+    madvise((char *)p + before, (n - before) & ~(HUGE_SIZE - 1), MADV_HUGEPAGE);
+    errno = why;
 }

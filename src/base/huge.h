@@ -13,4 +13,7 @@
 /* HUGE_SIZE bytes, aligned to as many, all zero; NULL with errno. munmap(2) gives them back. */
 void *tm_huge_map(void);
 
+/* What of `n` bytes from `p` on is whole huge pages may be backed with those, as its pages are touched first. */
+void tm_huge_advise(void *p, size_t n);
+
 #endif

@@ -108,13 +108,16 @@ static void free_part(struct huge *h, const char *p, size_t n)
 
 /* ---- Pieces mapped by themselves ---- */
 
-/* Of `n` bytes and the head; 0 with ENOMEM: there is no such size. */
+/* Of `n` bytes and the head, and from one huge page on of as many as that takes; 0 with ENOMEM: there is no such
+   size. */
 static size_t whole(size_t n)
 {
-    if (n <= SIZE_MAX - sizeof(struct piece))
-        return n + sizeof(struct piece);
-    errno = ENOMEM;
-    return 0;
+    if (n > SIZE_MAX - sizeof(struct piece) - HUGE_SIZE) {
+        errno = ENOMEM;
+        return 0;
+    }
+    n += sizeof(struct piece);
+    return n < HUGE_SIZE ? n : (n + HUGE_SIZE - 1) & ~(HUGE_SIZE - 1);
 }
 
 static struct piece *piece_of(void *p)
@@ -125,6 +128,7 @@ static struct piece *piece_of(void *p)
 /* Under the lock. */
 static void add(struct piece *piece, size_t size)
 {
+    tm_huge_advise(piece, size);
     *piece = (struct piece){pieces, &pieces, size};
     if (pieces)
         pieces->link = &piece->next;

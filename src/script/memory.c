@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/huge.h"
 #include "base/region.h"
 #include "base/sanitized.h"
 
@@ -61,11 +62,19 @@ static inline size_t medium_of(size_t size)
     return medium;
 }
 
+/* malloc's or realloc's: what is to be filled. */
+static void *large(void *p, size_t size)
+{
+    if (p)
+        tm_huge_advise(p, size);
+    return p;
+}
+
 static void *take_more(struct memory *m, size_t size)
 {
     size_t medium = medium_of(size);
     if (medium >= MEMORY_MEDIUMS)
-        return malloc(size);
+        return large(malloc(size), size);
     void *p = m->medium[medium];
     if (p)
         memcpy(&m->medium[medium], p, sizeof p);
@@ -102,7 +111,7 @@ static void *move(struct memory *m, void *p, size_t old, size_t size)
 {
     bool pooled = is_small(old) || tm_region_has(p);
     if (!pooled && !is_small(size))
-        return realloc(p, size);
+        return large(realloc(p, size), size);
     if (pooled && is_same_class(old, size))
         return p;
     void *q = is_small(size) ? take_small(m, size) : take_more(m, size);

@@ -9,8 +9,11 @@
 
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,6 +127,46 @@ static void test_many(void **state)
     }
 }
 
+/* May huge pages back what holds p? VmFlags of its mapping in smaps (proc(5)); -1: the system has none. */
+static int is_huge(const void *p)
+{
+    char line[4096];
+    bool here = false;
+    int huge = -1;
+    FILE *f = fopen("/proc/self/smaps", "re");
+    assert_non_null(f);
+    while (huge < 0 && fgets(line, sizeof line, f)) {
+        uintptr_t from, to;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+            here = from <= (uintptr_t)p && (uintptr_t)p < to;
+        else if (here && strncmp(line, "VmFlags:", 8) == 0)
+            huge = strstr(line, " hg") != NULL;
+    }
+    fclose(f);
+    return access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0 ? huge : -1;
+}
+
+/* What is larger than a huge page is made of those, however it grows. */
+static void test_huge(void **state)
+{
+    (void)state;
+    char *p = tm_large_new(5 * MIB), *small = tm_large_new(64 * KIB);
+    if (!SANITIZED && is_huge(p + 4 * MIB) >= 0) {
+        assert_true(is_huge(p + 4 * MIB));
+        assert_false(is_huge(small));
+        p = tm_large_grow(p, 5 * MIB, 50 * MIB);
+        assert_true(is_huge(p + 48 * MIB));
+        tm_large_free(p, 50 * MIB);
+        /* It was mapped by itself before. */
+        small = tm_large_grow(small, 64 * KIB, 50 * MIB);
+        assert_true(is_huge(small + 48 * MIB));
+        tm_large_free(small, 50 * MIB);
+    } else {
+        tm_large_free(p, 5 * MIB);
+        tm_large_free(small, 64 * KIB);
+    }
+}
+
 /* The status of a child that looks at p. */
 static int child_status(const volatile char *p, bool forget)
 {
@@ -183,8 +226,8 @@ static void test_buf(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_growth),   cmocka_unit_test(test_parts), cmocka_unit_test(test_many),
-        cmocka_unit_test(test_children), cmocka_unit_test(test_buf),
+        cmocka_unit_test(test_growth), cmocka_unit_test(test_parts),    cmocka_unit_test(test_many),
+        cmocka_unit_test(test_huge),   cmocka_unit_test(test_children), cmocka_unit_test(test_buf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
