@@ -5,11 +5,15 @@
 #include "pipeline/cpus.h"
 
 #include <sched.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define GROUP_MAX 4096
+#include "base/head.h"
+
+#define GROUP_MAX   4096
+#define GROUPS_MAX  8192
+#define NUMBERS_MAX 64
 
 static uint32_t affinity(void)
 {
@@ -28,77 +32,98 @@ static uint32_t affinity(void)
     return 1;
 }
 
-/* Numbers of a one-line file; "max" and absence give -1. */
-static int read_numbers(const char *path, double *a, double *b)
+/* A group's folder, to which names of files are added. */
+struct folder {
+    char path[GROUP_MAX];
+    size_t n;
+};
+
+static bool add(struct folder *folder, const char *name)
 {
-    FILE *f = fopen(path, "re");
-    int n = f ? fscanf(f, "%lf %lf", a, b) : -1;
-    if (f)
-        fclose(f);
-    return n;
+    size_t n = strlen(name);
+    if (n >= sizeof folder->path - folder->n)
+        return false;
+    memcpy(folder->path + folder->n, name, n + 1);
+    folder->n += n;
+    return true;
 }
 
-/* CPUs that the group in `folder` may use; 0: no limit. */
-static double quota_of(const char *folder)
+static bool read_numbers(struct folder *folder, const char *name, char text[NUMBERS_MAX])
 {
-    char path[GROUP_MAX + 64];
-    double quota = 0, period = 0, none;
-    snprintf(path, sizeof path, "%s/cpu.max", folder);
-    if (read_numbers(path, &quota, &period) == 2 && period > 0)
-        return quota / period;
-    snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
-    if (read_numbers(path, &quota, &none) < 1 || quota <= 0)
-        return 0;
-    snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-    return read_numbers(path, &period, &none) >= 1 && period > 0 ? quota / period : 0;
+    size_t n = folder->n;
+    bool done = add(folder, name) && tm_head(folder->path, text, NUMBERS_MAX);
+    folder->n = n;
+    return done;
+}
+
+/* CPUs that the group may use; 0: no limit. "max" and -1 are none. */
+static double quota_of(struct folder *folder)
+{
+    char text[NUMBERS_MAX], *end;
+    if (read_numbers(folder, "/cpu.max", text)) {
+        long long quota = strtoll(text, &end, 10), period = strtoll(end, NULL, 10);
+        return quota > 0 && period > 0 ? (double)quota / (double)period : 0;
+    }
+    long long quota = read_numbers(folder, "/cpu.cfs_quota_us", text) ? strtoll(text, NULL, 10) : 0;
+    long long period = quota > 0 && read_numbers(folder, "/cpu.cfs_period_us", text)
+                           ? strtoll(text, NULL, 10)
+                           : 0;
+    return period > 0 ? (double)quota / (double)period : 0;
 }
 
 /* The smallest quota on the way from the group up to the root of its hierarchy. */
-static double smallest_quota(const char *root, char *group, double least)
+static double smallest_quota(const char *root, const char *group, double least)
 {
-    char folder[GROUP_MAX];
+    struct folder folder = {.n = 0};
+    if (!add(&folder, root))
+        return least;
+    size_t top = folder.n;
+    if (!add(&folder, group))
+        return least;
     for (;;) {
-        snprintf(folder, sizeof folder, "%s%s", root, group);
-        double quota = quota_of(folder);
+        double quota = quota_of(&folder);
         if (quota > 0 && (least == 0 || quota < least))
             least = quota;
-        char *slash = strrchr(group, '/');
-        if (!slash || group[0] == '\0')
+        if (folder.n == top)
             return least;
-        *slash = '\0';
+        do
+            folder.n--;
+        while (folder.n > top && folder.path[folder.n] != '/');
     }
 }
 
-static double group_quota(void)
+static double group_quota(const char *groups, const char *root)
 {
-    char line[GROUP_MAX];
+    char lines[GROUPS_MAX], *rest = lines;
+    struct folder old = {.n = 0};
     double least = 0;
-    FILE *f = fopen("/proc/self/cgroup", "re");
-    while (f && fgets(line, sizeof line, f)) {
+    if (!tm_head(groups, lines, sizeof lines) || !add(&old, root) || !add(&old, "/cpu"))
+        return 0;
+    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
         /* hierarchy:controllers:path */
-        char *controllers = strchr(line, ':');
-        char *path = controllers ? strchr(controllers + 1, ':') : NULL;
-        if (!path)
+        strsep(&line, ":");
+        const char *controllers = strsep(&line, ":");
+        if (!line)
             continue;
-        *path++ = '\0';
-        path[strcspn(path, "\n")] = '\0';
-        if (controllers[1] == '\0')
-            least = smallest_quota("/sys/fs/cgroup", path, least);
+        if (controllers[0] == '\0')
+            least = smallest_quota(root, line, least);
         else if (strstr(controllers, "cpu") && !strstr(controllers, "cpuset"))
-            least = smallest_quota("/sys/fs/cgroup/cpu", path, least);
+            least = smallest_quota(old.path, line, least);
     }
-    if (f)
-        fclose(f);
     return least;
 }
 
-uint32_t tm_cpus(void)
+uint32_t tm_cpus_of(uint32_t n, const char *groups, const char *root)
 {
-    uint32_t n = affinity();
-    double quota = group_quota();
+    double quota = n > 1 ? group_quota(groups, root) : 0;
     if (quota > 0 && quota < n) {
         uint32_t whole = (uint32_t)quota;
         n = whole + (quota > whole);
     }
-    return n ? n : 1;
+    return n;
+}
+
+uint32_t tm_cpus(void)
+{
+    return tm_cpus_of(affinity(), "/proc/self/cgroup", "/sys/fs/cgroup");
 }

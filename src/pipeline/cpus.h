@@ -12,4 +12,7 @@
  */
 uint32_t tm_cpus(void);
 
+/* The same, of `n` CPUs, by a list of the groups (/proc/self/cgroup) and the folder where their files are. */
+uint32_t tm_cpus_of(uint32_t n, const char *groups, const char *root);
+
 #endif
