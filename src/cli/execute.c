@@ -35,6 +35,8 @@ static void show_message(void *context, int level, const char *text, size_t leng
     if (level == TIDEMILL_LOG_SCRIPT) {
         fwrite(text, 1, length, stderr);
         progress->midline = text[length - 1] != '\n';
+        if (progress->midline)
+            fflush(stderr);
         return;
     }
     if (progress->midline)

@@ -120,8 +120,11 @@ static const char *command_name(const char *word)
 
 int main(int argc, char **argv)
 {
+    static char lines[BUFSIZ];
     if (hold_standard_descriptors() != EXIT_DONE)
         return EXIT_FAILED;
+    /* A line is one write(2), which no other process's line comes between. */
+    setvbuf(stderr, lines, _IOLBF, sizeof lines);
     if (argc < 2) {
         tm_help_usage(stderr);
         return EXIT_USAGE;

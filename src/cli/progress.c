@@ -91,12 +91,15 @@ void tm_progress_draw(struct progress *p, const tidemill_stats *stats)
     p->shown = true;
     progress_text(text, sizeof text, stats, (double)(time - p->started) / SECOND);
     fprintf(stderr, "\r\033[K%.*s", screen_columns(), text);
+    fflush(stderr);
 }
 
 void tm_progress_hide(struct progress *p)
 {
-    if (p->shown)
+    if (p->shown) {
         fputs("\r\033[K", stderr);
+        fflush(stderr);
+    }
     p->shown = false;
 }
 

@@ -212,6 +212,23 @@ class Fifo(Folder):
             self.assertEqual(process.wait(harness.DEADLINE), 0)
 
 
+class Messages(unittest.TestCase):
+    def test_a_line_is_one_write(self):
+        """Nothing comes between its parts, whoever else writes there; and the rest of a line is not kept back."""
+        source, target = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)  # a read gives what one write gave (pipe(2))
+        code = 'print(r.x) tidemill.log("a\\nb") io.write("c", "d") if r.x == 1 then error("no") end return r'
+        file = harness.write("x.jsonl", b'{"x":1}\n{"x":2}\n')
+        done = subprocess.run([*harness.each(code, file), "--set", "errors.policy=skip"], stdout=subprocess.DEVNULL,
+                              stderr=target)
+        os.close(target)
+        with open(source, "rb", 0) as pipe:
+            writes = list(iter(lambda: pipe.read(4096), b""))
+        self.assertEqual(done.returncode, 0, writes)
+        skipped = b"tidemill: warning: skipped: %s:1: record 1: each:1: no\n" % file.encode()
+        record = [b"tidemill: warning: a b\n", b"cd", b"\n"]
+        self.assertEqual(writes, [b"1\n", *record, skipped, b"2\n", *record])
+
+
 class Gathered(Folder):
     """Small pieces share their system calls, whatever they are written to."""
 
