@@ -164,13 +164,14 @@ static void lj_push_child(lua_State *L, int index, const struct view *v, struct 
     lua_remove(L, -2);
 }
 
-void tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i)
+enum value_kind tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i)
 {
     struct value value;
     if (tm_node_get(v->node, i, &value))
         tm_lj_memory(L);
     if (!tm_lj_push_scalar(L, &value))
         lj_push_child(L, index, v, value.node);
+    return value.kind;
 }
 
 /* ---- keys ---- */

@@ -56,8 +56,8 @@ static int lj_step(lua_State *L, struct walk *walk, int view, int names)
             lua_pushinteger(L, (lua_Integer)i + 1);
         else
             lj_push_name(L, n, i, names);
-        tm_lj_view_push_field(L, view, &walk->view, i);
-        if (!lua_isnil(L, -1)) {
+        enum value_kind kind = tm_lj_view_push_field(L, view, &walk->view, i);
+        if ((kind != VALUE_NULL && kind != VALUE_NONE) || !lua_isnil(L, -1)) {
             walk->next = i + 1;
             return 2;
         }
