@@ -4,6 +4,7 @@
  */
 #include "base/heap.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -56,8 +57,8 @@ static struct piece *take_kept(size_t class)
 /* What malloc or realloc gave. In a worker huge pages may back it; the heap of a host is the host's. */
 static void *advised(void *p, size_t n)
 {
-    if (p && tm_region_is_open())
-        tm_huge_advise(p, n);
+    if (p && n >= HUGE_SIZE && tm_region_is_open())
+        tm_huge_advise(p, malloc_usable_size(p));
     return p;
 }
 

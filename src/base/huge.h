@@ -10,10 +10,15 @@
 /* A huge page of x86-64, and of arm64 where pages are of 4 KiB. */
 #define HUGE_SIZE ((size_t)2 << 20)
 
-/* HUGE_SIZE bytes, aligned to as many, all zero; NULL with errno. munmap(2) gives them back. */
-void *tm_huge_map(void);
+/* `n` bytes, of which as many pages as there are may be huge: aligned to HUGE_SIZE, all zero; NULL with errno.
+   munmap(2) gives them back. */
+void *tm_huge_map(size_t n);
 
-/* What of `n` bytes from `p` on is whole huge pages may be backed with those, as its pages are touched first. */
+/*
+ * What lies between `p` and the `n`th byte behind it, if it is HUGE_SIZE or more, may be backed with huge pages, as
+ * far as they fit in there. What is a mapping of its own has to be named from end to end: else it is two from then
+ * on, and mremap(2) takes but one.
+ */
 void tm_huge_advise(void *p, size_t n);
 
 #endif

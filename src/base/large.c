@@ -79,7 +79,7 @@ static void *take_part(size_t n)
         if (p)
             return p;
     }
-    char *p = n >= HUGE_MIN && huges_n < HUGES_MAX ? tm_huge_map() : NULL;
+    char *p = n >= HUGE_MIN && huges_n < HUGES_MAX ? tm_huge_map(HUGE_SIZE) : NULL;
     if (!p)
         return NULL;
     huges[huges_n] = (struct huge){p, 0};
@@ -108,16 +108,13 @@ static void free_part(struct huge *h, const char *p, size_t n)
 
 /* ---- Pieces mapped by themselves ---- */
 
-/* Of `n` bytes and the head, and from one huge page on of as many as that takes; 0 with ENOMEM: there is no such
-   size. */
+/* Of `n` bytes and the head; 0 with ENOMEM: there is no such size. */
 static size_t whole(size_t n)
 {
-    if (n > SIZE_MAX - sizeof(struct piece) - HUGE_SIZE) {
-        errno = ENOMEM;
-        return 0;
-    }
-    n += sizeof(struct piece);
-    return n < HUGE_SIZE ? n : (n + HUGE_SIZE - 1) & ~(HUGE_SIZE - 1);
+    if (n <= SIZE_MAX - sizeof(struct piece))
+        return n + sizeof(struct piece);
+    errno = ENOMEM;
+    return 0;
 }
 
 static struct piece *piece_of(void *p)
@@ -128,7 +125,6 @@ static struct piece *piece_of(void *p)
 /* Under the lock. */
 static void add(struct piece *piece, size_t size)
 {
-    tm_huge_advise(piece, size);
     *piece = (struct piece){pieces, &pieces, size};
     if (pieces)
         pieces->link = &piece->next;
@@ -148,14 +144,35 @@ static void *new_piece(size_t n)
     size_t size = whole(n);
     if (!size)
         return NULL;
-    struct piece *piece = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                               0);
-    if (piece == MAP_FAILED)
-        return NULL;
+    struct piece *piece = size >= HUGE_SIZE ? tm_huge_map(size) : NULL;
+    if (!piece) {
+        piece = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (piece == MAP_FAILED)
+            return NULL;
+        tm_huge_advise(piece, size);
+    }
     pthread_mutex_lock(&lock);
     add(piece, size);
     pthread_mutex_unlock(&lock);
     return piece + 1;
+}
+
+/*
+ * A mapping where it is, or where huge pages go on being huge, or, as there may be no room for both, wherever the
+ * system moves it.
+ */
+static void *move(void *from, size_t old, size_t n)
+{
+    void *moved = mremap(from, old, n, 0);
+    void *to = moved == MAP_FAILED && n >= HUGE_SIZE ? tm_huge_map(n) : NULL;
+    /* Where it fails nobody knows whether `to` is still there: it is left. */
+    if (to)
+        moved = mremap(from, old, n, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    if (moved == MAP_FAILED)
+        moved = mremap(from, old, n, MREMAP_MAYMOVE);
+    if (moved != MAP_FAILED)
+        tm_huge_advise(moved, n);
+    return moved;
 }
 
 /* It may move. */
@@ -166,7 +183,7 @@ static void *remap(struct piece *piece, size_t n)
         return NULL;
     pthread_mutex_lock(&lock);
     take_out(piece);
-    void *moved = mremap(piece, old, size, MREMAP_MAYMOVE);
+    void *moved = move(piece, old, size);
     if (moved != MAP_FAILED)
         add(moved, size);
     else

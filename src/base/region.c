@@ -23,7 +23,7 @@ void tm_region_open(void)
 {
     if (SANITIZED || regions_n == REGIONS_MAX)
         return;
-    char *huge = tm_huge_map();
+    char *huge = tm_huge_map(REGION_SIZE);
     if (!huge)
         return;
     at = regions[regions_n++] = huge;

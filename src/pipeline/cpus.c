@@ -12,7 +12,7 @@
 #include "base/head.h"
 
 #define GROUP_MAX   4096
-#define GROUPS_MAX  8192
+#define GROUPS_MAX  16384
 #define NUMBERS_MAX 64
 
 static uint32_t affinity(void)
@@ -74,7 +74,8 @@ static double quota_of(struct folder *folder)
 /* The smallest quota on the way from the group up to the root of its hierarchy. */
 static double smallest_quota(const char *root, const char *group, double least)
 {
-    struct folder folder = {.n = 0};
+    struct folder folder;
+    folder.n = 0;
     if (!add(&folder, root))
         return least;
     size_t top = folder.n;
@@ -95,8 +96,9 @@ static double smallest_quota(const char *root, const char *group, double least)
 static double group_quota(const char *groups, const char *root)
 {
     char lines[GROUPS_MAX], *rest = lines;
-    struct folder old = {.n = 0};
+    struct folder old;
     double least = 0;
+    old.n = 0;
     if (!tm_head(groups, lines, sizeof lines) || !add(&old, root) || !add(&old, "/cpu"))
         return 0;
     for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {

@@ -3,6 +3,7 @@
  */
 #include "script/memory.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,8 +66,8 @@ static inline size_t medium_of(size_t size)
 /* malloc's or realloc's: what is to be filled. */
 static void *large(void *p, size_t size)
 {
-    if (p)
-        tm_huge_advise(p, size);
+    if (p && size >= HUGE_SIZE)
+        tm_huge_advise(p, malloc_usable_size(p));
     return p;
 }
 
