@@ -120,7 +120,7 @@ static const char *command_name(const char *word)
 
 int main(int argc, char **argv)
 {
-    static char lines[BUFSIZ];
+    static char lines[64 << 10];
     if (hold_standard_descriptors() != EXIT_DONE)
         return EXIT_FAILED;
     /* A line is one write(2), which no other process's line comes between. */

@@ -18,7 +18,9 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/heap.h"
 #include "base/large.h"
+#include "base/region.h"
 #include "base/sanitized.h"
 
 #define KIB ((size_t)1 << 10)
@@ -127,44 +129,74 @@ static void test_many(void **state)
     }
 }
 
-/* May huge pages back what holds p? VmFlags of its mapping in smaps (proc(5)); -1: the system has none. */
-static int is_huge(const void *p)
+/* Is there such a thing here, and are pieces mapped? */
+static bool has_huge(void)
+{
+    return !SANITIZED && access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0;
+}
+
+/* May huge pages back all `n` bytes, and are they one mapping, which mremap(2) can move? By smaps (proc(5)). */
+static bool is_huge(const void *p, size_t n)
 {
     char line[4096];
-    bool here = false;
-    int huge = -1;
+    uintptr_t from, to, at = (uintptr_t)p;
+    bool here = false, huge = false;
     FILE *f = fopen("/proc/self/smaps", "re");
     assert_non_null(f);
-    while (huge < 0 && fgets(line, sizeof line, f)) {
-        uintptr_t from, to;
+    while (fgets(line, sizeof line, f)) {
         if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
-            here = from <= (uintptr_t)p && (uintptr_t)p < to;
+            here = from <= at && at < to && n <= to - at;
         else if (here && strncmp(line, "VmFlags:", 8) == 0)
             huge = strstr(line, " hg") != NULL;
     }
     fclose(f);
-    return access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0 ? huge : -1;
+    return huge;
 }
 
-/* What is larger than a huge page is made of those, however it grows. */
+/* What is larger than a huge page is made of those, however it grows, and what is smaller is not. */
 static void test_huge(void **state)
 {
     (void)state;
-    char *p = tm_large_new(5 * MIB), *small = tm_large_new(64 * KIB);
-    if (!SANITIZED && is_huge(p + 4 * MIB) >= 0) {
-        assert_true(is_huge(p + 4 * MIB));
-        assert_false(is_huge(small));
-        p = tm_large_grow(p, 5 * MIB, 50 * MIB);
-        assert_true(is_huge(p + 48 * MIB));
-        tm_large_free(p, 50 * MIB);
-        /* It was mapped by itself before. */
-        small = tm_large_grow(small, 64 * KIB, 50 * MIB);
-        assert_true(is_huge(small + 48 * MIB));
-        tm_large_free(small, 50 * MIB);
-    } else {
-        tm_large_free(p, 5 * MIB);
-        tm_large_free(small, 64 * KIB);
+    char *p = tm_large_new(5 * MIB + 123), *small = tm_large_new(64 * KIB);
+    assert_true(!has_huge() || is_huge(p, 5 * MIB + 123));
+    assert_true(!has_huge() || !is_huge(small, 64 * KIB));
+    p = tm_large_grow(p, 5 * MIB + 123, 50 * MIB + 1);
+    assert_true(!has_huge() || is_huge(p, 50 * MIB + 1));
+    tm_large_free(p, 50 * MIB + 1);
+    /* Now there may be room behind this one: it need not be aligned. */
+    for (size_t n = 64 * KIB, more; n < 40 * MIB; n = more) {
+        more = n + n / 2 + 4097;
+        fill((void *)small, n);
+        small = tm_large_grow(small, n, more);
+        assert_non_null(small);
+        check((void *)small, n);
+        if (has_huge() && more >= 2 * MIB)
+            assert_true(is_huge(small, more));
+        if (more >= 40 * MIB)
+            tm_large_free(small, more);
     }
+}
+
+/* In a worker also what malloc gave; in any other process its heap is left alone. */
+static void test_heap_of_worker(void **state)
+{
+    int status = 0;
+    (void)state;
+    char *p = tm_heap_new(70 * MIB + 5);
+    assert_false(is_huge(p, 70 * MIB + 5));
+    tm_heap_free(p);
+    pid_t pid = fork();
+    if (pid == 0) {
+        tm_region_open();
+        p = tm_heap_new(70 * MIB + 5);
+        bool good = p && (!has_huge() || is_huge(p, 70 * MIB + 5));
+        p = tm_heap_grow(p, 90 * MIB);
+        good = good && p && (!has_huge() || is_huge(p, 90 * MIB));
+        tm_heap_free(p);
+        _exit(good ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
 }
 
 /* The status of a child that looks at p. */
@@ -226,8 +258,13 @@ static void test_buf(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_growth), cmocka_unit_test(test_parts),    cmocka_unit_test(test_many),
-        cmocka_unit_test(test_huge),   cmocka_unit_test(test_children), cmocka_unit_test(test_buf),
+        cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_huge),
+        cmocka_unit_test(test_heap_of_worker),
+        cmocka_unit_test(test_children),
+        cmocka_unit_test(test_buf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
