@@ -134,8 +134,7 @@ run_tests() {
     report=$folder/tests.xml
     result=0
     rm -f "$report"
-    # One more than there are processors, as some wait for others.
-    ctest --test-dir "$folder" -j $(($(cpus) + 1)) --no-tests=error --output-on-failure --output-junit tests.xml \
+    ctest --test-dir "$folder" -j "$(cpus)" --no-tests=error --output-on-failure --output-junit tests.xml \
         >"$folder/tests.log" 2>&1 || result=1
     [ $result = 0 ] || grep -v -E '^ *[0-9]+/[0-9]+ Test .* Passed|^ *Start +[0-9]+:' "$folder/tests.log" || :
     grep 'Skipped' "$folder/tests.log" || :
