@@ -1,3 +1,6 @@
+/*
+ * Reading without a stream: those of libc take memory, and look at the locale.
+ */
 #include "base/head.h"
 
 #include <errno.h>

@@ -54,8 +54,7 @@ static struct piece *take_kept(size_t class)
     return piece;
 }
 
-/* What malloc or realloc gave. In a worker huge pages may back it; the heap of a host is the host's. */
-static void *advised(void *p, size_t n)
+void *tm_heap_advise(void *p, size_t n)
 {
     if (p && n >= HUGE_SIZE && tm_region_is_open())
         tm_huge_advise(p, malloc_usable_size(p));
@@ -66,7 +65,7 @@ void *tm_heap_new(size_t n)
 {
     n += !n;
     if (!tm_region_is_open() || n > LARGEST - HEAP_HEAD)
-        return advised(malloc(n), n);
+        return tm_heap_advise(malloc(n), n);
     size_t class = class_of(n);
     struct piece *piece = take_kept(class);
     if (!piece)
@@ -93,7 +92,7 @@ void *tm_heap_grow(void *p, size_t n)
     if (!p)
         return tm_heap_new(n);
     if (!tm_region_has(p))
-        return advised(realloc(p, n), n);
+        return tm_heap_advise(realloc(p, n), n);
     size_t old = room(p);
     if (n <= old)
         return p;

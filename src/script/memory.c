@@ -3,11 +3,10 @@
  */
 #include "script/memory.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/huge.h"
+#include "base/heap.h"
 #include "base/region.h"
 #include "base/sanitized.h"
 
@@ -63,19 +62,11 @@ static inline size_t medium_of(size_t size)
     return medium;
 }
 
-/* malloc's or realloc's: what is to be filled. */
-static void *large(void *p, size_t size)
-{
-    if (p && size >= HUGE_SIZE)
-        tm_huge_advise(p, malloc_usable_size(p));
-    return p;
-}
-
 static void *take_more(struct memory *m, size_t size)
 {
     size_t medium = medium_of(size);
     if (medium >= MEMORY_MEDIUMS)
-        return large(malloc(size), size);
+        return tm_heap_advise(malloc(size), size);
     void *p = m->medium[medium];
     if (p)
         memcpy(&m->medium[medium], p, sizeof p);
@@ -112,7 +103,7 @@ static void *move(struct memory *m, void *p, size_t old, size_t size)
 {
     bool pooled = is_small(old) || tm_region_has(p);
     if (!pooled && !is_small(size))
-        return large(realloc(p, size), size);
+        return tm_heap_advise(realloc(p, size), size);
     if (pooled && is_same_class(old, size))
         return p;
     void *q = is_small(size) ? take_small(m, size) : take_more(m, size);

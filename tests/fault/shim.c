@@ -159,7 +159,7 @@ void *realloc(void *p, size_t n)
     return fails("malloc") ? NULL : real(p, n);
 }
 
-/* What tm_huge_map() asks for: without a region, what was of it is of malloc, and may fail. */
+/* What tm_huge_map() asks for one huge page: without a region, what was of it is of malloc, and may fail. */
 static int is_huge(size_t n, int fd)
 {
     return fd < 0 && n == (size_t)4 << 20 && strcmp(shim.call, "malloc") == 0;

@@ -19,43 +19,37 @@
 
 #define FILES_MAX 4
 
+/* Of version 1, the files of the group /a. */
+#define V1 "cpu/a/cpu.cfs_"
+
 static const struct {
-    const char *groups, *files[FILES_MAX][2]; /* a path below the root, and what is in it */
     uint32_t of, wanted;
+    const char *groups, *files[FILES_MAX][2]; /* a path below the root, and what is in it */
 } cases[] = {
-    {"0::/\n", {{"cpu.max", "max 100000\n"}}, 8, 8},
-    {"0::/\n", {{"cpu.max", "150000 100000\n"}}, 8, 2},
-    {"0::/\n", {{"cpu.max", "200000 100000\n"}}, 8, 2},
-    {"0::/\n", {{"cpu.max", "1000 100000\n"}}, 8, 1},
-    {"0::/\n", {{"cpu.max", "900000 100000\n"}}, 8, 8},
-    {"0::/\n", {{"cpu.max", "150000 100000\n"}}, 1, 1},
+    {8, 8, "0::/\n", {{"cpu.max", "max 100000\n"}}},
+    {8, 2, "0::/\n", {{"cpu.max", "150000 100000\n"}}},
+    {8, 2, "0::/\n", {{"cpu.max", "200000 100000\n"}}},
+    {8, 1, "0::/\n", {{"cpu.max", "1000 100000\n"}}},
+    {8, 8, "0::/\n", {{"cpu.max", "900000 100000\n"}}},
+    {1, 1, "0::/\n", {{"cpu.max", "150000 100000\n"}}},
     /* The group's own, and those above. */
-    {"0::/a/b\n", {{"a/b/cpu.max", "max 100000\n"}, {"a/cpu.max", "300000 100000\n"}}, 8, 3},
-    {"0::/a/b\n", {{"a/b/cpu.max", "200000 100000\n"}, {"a/cpu.max", "300000 100000\n"}}, 8, 2},
-    {"0::/a/b\n", {{"a/b/cpu.max", "max 100000\n"}, {"cpu.max", "400000 100000\n"}}, 8, 4},
-    {"0::/a\n", {{"b/cpu.max", "100000 100000\n"}, {"ab/cpu.max", "100000 100000\n"}}, 8, 8},
+    {8, 3, "0::/a/b\n", {{"a/b/cpu.max", "max 100000\n"}, {"a/cpu.max", "300000 100000\n"}}},
+    {8, 2, "0::/a/b\n", {{"a/b/cpu.max", "200000 100000\n"}, {"a/cpu.max", "300000 100000\n"}}},
+    {8, 4, "0::/a/b\n", {{"a/b/cpu.max", "max 100000\n"}, {"cpu.max", "400000 100000\n"}}},
+    {8, 8, "0::/a\n", {{"b/cpu.max", "100000 100000\n"}, {"ab/cpu.max", "100000 100000\n"}}},
     /* Version 1, alone and beside version 2. */
-    {"4:cpu,cpuacct:/a\n0::/\n",
-     {{"cpu/a/cpu.cfs_quota_us", "250000\n"}, {"cpu/a/cpu.cfs_period_us", "100000\n"}},
-     8,
-     3},
-    {"4:cpu,cpuacct:/a\n",
-     {{"cpu/a/cpu.cfs_quota_us", "-1\n"}, {"cpu/a/cpu.cfs_period_us", "100000\n"}},
-     8,
-     8},
-    {"4:cpu,cpuacct:/a\n", {{"cpu/a/cpu.cfs_quota_us", "100000\n"}}, 8, 8},
-    {"3:cpuset:/a\n",
-     {{"cpu/a/cpu.cfs_quota_us", "100000\n"}, {"cpu/a/cpu.cfs_period_us", "100000\n"}},
-     8,
-     8},
+    {8, 3, "4:cpu,cpuacct:/a\n0::/\n", {{V1 "quota_us", "250000\n"}, {V1 "period_us", "100000\n"}}},
+    {8, 8, "4:cpu,cpuacct:/a\n", {{V1 "quota_us", "-1\n"}, {V1 "period_us", "100000\n"}}},
+    {8, 8, "4:cpu,cpuacct:/a\n", {{V1 "quota_us", "100000\n"}}},
+    {8, 8, "3:cpuset:/a\n", {{V1 "quota_us", "100000\n"}, {V1 "period_us", "100000\n"}}},
     /* Nothing of it is what it should be. */
-    {"0::/\n", {{"cpu.max", "100000 0\n"}}, 8, 8},
-    {"0::/\n", {{"cpu.max", "100000"}}, 8, 8},
-    {"0::/\n", {{"cpu.max", "none\n"}}, 8, 8},
-    {"0::/\n", {{"cpu.max", "99999999999999999999 99999999999999999999\n"}}, 8, 1},
-    {"\n:\n::\n0:\n0::", {{"cpu.max", "100000 100000\n"}}, 8, 1},
-    {"0::a\n", {{"cpu.max", "100000 100000\n"}}, 8, 1},
-    {"", {{"cpu.max", "100000 100000\n"}}, 8, 8},
+    {8, 8, "0::/\n", {{"cpu.max", "100000 0\n"}}},
+    {8, 8, "0::/\n", {{"cpu.max", "100000"}}},
+    {8, 8, "0::/\n", {{"cpu.max", "none\n"}}},
+    {8, 1, "0::/\n", {{"cpu.max", "99999999999999999999 99999999999999999999\n"}}},
+    {8, 1, "\n:\n::\n0:\n0::", {{"cpu.max", "100000 100000\n"}}},
+    {8, 1, "0::a\n", {{"cpu.max", "100000 100000\n"}}},
+    {8, 8, "", {{"cpu.max", "100000 100000\n"}}},
 };
 
 static char root[] = "/tmp/tidemill-cpus.XXXXXX";
