@@ -54,18 +54,19 @@ static struct piece *take_kept(size_t class)
     return piece;
 }
 
-void *tm_heap_advise(void *p, size_t n)
+void *tm_heap_realloc(void *p, size_t n)
 {
-    if (p && n >= HUGE_SIZE && tm_region_is_open())
-        tm_huge_advise(p, malloc_usable_size(p));
-    return p;
+    void *more = realloc(p, n);
+    if (more && n >= HUGE_SIZE && tm_region_is_open())
+        tm_huge_advise(more, malloc_usable_size(more));
+    return more;
 }
 
 void *tm_heap_new(size_t n)
 {
     n += !n;
     if (!tm_region_is_open() || n > LARGEST - HEAP_HEAD)
-        return tm_heap_advise(malloc(n), n);
+        return tm_heap_realloc(NULL, n);
     size_t class = class_of(n);
     struct piece *piece = take_kept(class);
     if (!piece)
@@ -92,7 +93,7 @@ void *tm_heap_grow(void *p, size_t n)
     if (!p)
         return tm_heap_new(n);
     if (!tm_region_has(p))
-        return tm_heap_advise(realloc(p, n), n);
+        return tm_heap_realloc(p, n);
     size_t old = room(p);
     if (n <= old)
         return p;

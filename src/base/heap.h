@@ -22,8 +22,10 @@ void *tm_heap_grow(void *p, size_t n);
 /* NULL is fine. */
 void tm_heap_free(void *p);
 
-/* Of `n` bytes, or NULL, as malloc or realloc gave it, and as it is returned: in a worker huge pages may back it
-   (huge.h). The heap of a host is the host's. */
-void *tm_heap_advise(void *p, size_t n);
+/*
+ * realloc(3), of NULL malloc(3), and for free(3): never from the region. In a worker huge pages may back what is large
+ * (huge.h); the heap of a host is the host's.
+ */
+void *tm_heap_realloc(void *p, size_t n);
 
 #endif

@@ -66,7 +66,7 @@ static void *take_more(struct memory *m, size_t size)
 {
     size_t medium = medium_of(size);
     if (medium >= MEMORY_MEDIUMS)
-        return tm_heap_advise(malloc(size), size);
+        return tm_heap_realloc(NULL, size);
     void *p = m->medium[medium];
     if (p)
         memcpy(&m->medium[medium], p, sizeof p);
@@ -103,7 +103,7 @@ static void *move(struct memory *m, void *p, size_t old, size_t size)
 {
     bool pooled = is_small(old) || tm_region_has(p);
     if (!pooled && !is_small(size))
-        return tm_heap_advise(realloc(p, size), size);
+        return tm_heap_realloc(p, size);
     if (pooled && is_same_class(old, size))
         return p;
     void *q = is_small(size) ? take_small(m, size) : take_more(m, size);

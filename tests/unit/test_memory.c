@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/heap.h"
+
 #define HUGE_CAP   (SIZE_MAX / 4)
 #define SYSTEM_HAS (HUGE_CAP / 2) /* bytes in one block */
 
@@ -25,11 +27,11 @@ static void *system_realloc(void *p, size_t size)
     return size > SYSTEM_HAS ? NULL : realloc(p, size);
 }
 
-#define malloc  system_malloc
-#define realloc system_realloc
+#define malloc          system_malloc
+#define tm_heap_realloc system_realloc
 #include "script/memory.c"
 #undef malloc
-#undef realloc
+#undef tm_heap_realloc
 
 enum act { END, TAKE, DENIED, FREE }; /* a block; one that is denied; all that was taken */
 
