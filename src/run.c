@@ -249,11 +249,23 @@ static int start(struct tidemill_run *run, err *e)
 
 /* ---- Descriptors ---- */
 
+/* Who cannot be told anything has ended, or has closed its input. What it has said still counts. */
+static void tell(struct worker_handle *w)
+{
+    if (link_waiting(&w->link) && tm_link_flush(&w->link, w->process.in) < 0) {
+        tm_link_release(&w->link);
+        tm_process_kill(&w->process);
+    }
+}
+
 static int want_worker(struct tidemill_run *run, struct worker_handle *w, err *e)
 {
     bool read = collector_wants(&run->collector, w);
     if (w->state == WORKER_NONE)
         return TIDEMILL_OK;
+    /* Who is polled has not taken all before. */
+    if (!w->in.have)
+        tell(w);
     int status = tm_loop_want(&run->loop, &w->in, link_waiting(&w->link) ? EPOLLOUT : 0, e);
     if (status == TIDEMILL_OK)
         status = tm_loop_want(&run->loop, &w->out, read ? EPOLLIN : 0, e);
@@ -286,11 +298,8 @@ static int move_worker(struct tidemill_run *run, struct worker_handle *w, err *e
 {
     if (w->state == WORKER_NONE)
         return TIDEMILL_OK;
-    /* Who cannot be told anything has ended, or has closed its input. What it has said still counts. */
-    if (link_waiting(&w->link) && tm_link_flush(&w->link, w->process.in) < 0) {
-        tm_link_release(&w->link);
-        tm_process_kill(&w->process);
-    }
+    if (w->in.ready)
+        tell(w);
     bool ready = w->out.ready || w->end.ready;
     return ready && !w->gone ? tm_collector_read(&run->collector, w, e) : TIDEMILL_OK;
 }

@@ -115,6 +115,7 @@ void tm_chunk_free(struct chunk *c)
         return;
     tm_block_unref(c->block);
     tm_input_file_unref(c->file);
+    tm_buf_release(&c->head);
     free(c->failure);
     free(c);
 }

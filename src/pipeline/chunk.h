@@ -8,6 +8,7 @@
 #ifndef TM_PIPELINE_CHUNK_H
 #define TM_PIPELINE_CHUNK_H
 
+#include "base/buf.h"
 #include "format/format.h"
 
 /*
@@ -76,6 +77,7 @@ struct chunk {
         uint64_t line;
     } found;
     uint32_t part, part_end; /* records of the part that the worker has: all, unless one died */
+    struct buf head;         /* the frames that the worker gets before the bytes of the part */
     uint32_t said;           /* records done by a dead worker, whose results wait for their turn */
     enum chunk_care care;
     uint32_t commits; /* since the last death */

@@ -114,9 +114,10 @@ void tm_sigpipe_enter(struct sigpipe_guard *g)
     sigset_t pipe, pending;
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
-    sigpending(&pending);
-    g->pending = sigismember(&pending, SIGPIPE) == 1;
     pthread_sigmask(SIG_BLOCK, &pipe, &g->before);
+    /* One that is the host's can only wait where it was blocked before. */
+    g->pending = sigismember(&g->before, SIGPIPE) == 1 && sigpending(&pending) == 0 &&
+                 sigismember(&pending, SIGPIPE) == 1;
 }
 
 void tm_sigpipe_leave(struct sigpipe_guard *g)

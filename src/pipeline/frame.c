@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #define READ_MIN ((size_t)64 << 10)
+/* Frames of a run are alike, within so many bytes. */
+#define ALIKE ((size_t)4 << 10)
 /* A reader that is reset keeps no more. */
 #define KEPT_MAX ((size_t)1 << 20)
 
@@ -35,14 +37,14 @@ bool tm_frame_end(struct buf *b, size_t begin, size_t extra)
 void tm_frame_reader_init(struct frame_reader *r, size_t max)
 {
     tm_buf_init_large(&r->in);
-    r->at = 0;
+    r->at = r->last = 0;
     r->max = max;
 }
 
 void tm_frame_reader_reset(struct frame_reader *r)
 {
     buf_reset(&r->in);
-    r->at = 0;
+    r->at = r->last = 0;
     if (r->in.cap > KEPT_MAX)
         tm_buf_release(&r->in);
 }
@@ -50,7 +52,7 @@ void tm_frame_reader_reset(struct frame_reader *r)
 void tm_frame_reader_release(struct frame_reader *r)
 {
     tm_buf_release(&r->in);
-    r->at = 0;
+    r->at = r->last = 0;
 }
 
 /* The header at `at`, if it is all there and sane. */
@@ -75,17 +77,26 @@ static void forget_taken(struct frame_reader *r)
     r->at = 0;
 }
 
-enum frame_fill tm_frame_fill(struct frame_reader *r, int fd)
+/*
+ * How much to ask for: of a large frame the rest, and the header of the next one, as what more was read of that
+ * would have to be moved to the front. One that is not known yet may be as large as the last, where there is room.
+ */
+static size_t wanted(const struct frame_reader *r)
 {
     uint8_t type;
-    size_t length, whole = 0, want = READ_MIN;
+    size_t length, want = READ_MIN, room = r->in.cap - r->in.n;
+    if (peek(r, &type, &length) != FRAME_TAKEN) {
+        size_t guess = r->last + ALIKE < room ? r->last + ALIKE : room;
+        return guess > want ? guess : want;
+    }
+    size_t whole = FRAME_HEADER + length;
+    return whole > READ_MIN && whole > r->in.n ? whole - r->in.n + FRAME_HEADER : want;
+}
+
+enum frame_fill tm_frame_fill(struct frame_reader *r, int fd)
+{
     forget_taken(r);
-    /* Of a large frame the rest, and the header of the next one: what more was read of that would
-       have to be moved to the front. */
-    if (peek(r, &type, &length) == FRAME_TAKEN)
-        whole = FRAME_HEADER + length;
-    if (whole > READ_MIN && whole > r->in.n)
-        want = whole - r->in.n + FRAME_HEADER;
+    size_t want = wanted(r);
     if (!buf_reserve(&r->in, want)) {
         errno = ENOMEM;
         return FILL_ERROR;
@@ -106,7 +117,8 @@ enum frame_next tm_frame_next(struct frame_reader *r, struct frame *out)
     if (frame_pending(r) - FRAME_HEADER < length)
         return FRAME_WAIT;
     out->payload = (struct slice){r->in.p + r->at + FRAME_HEADER, length};
-    r->at += FRAME_HEADER + length;
+    r->last = FRAME_HEADER + length;
+    r->at += r->last;
     return FRAME_TAKEN;
 }
 

@@ -26,8 +26,9 @@ bool tm_frame_end(struct buf *b, size_t begin, size_t extra);
 /* The receiving end. */
 struct frame_reader {
     struct buf in;
-    size_t at;  /* start of the first frame not yet taken */
-    size_t max; /* largest payload */
+    size_t at;   /* start of the first frame not yet taken */
+    size_t max;  /* largest payload */
+    size_t last; /* bytes of the frame that was taken last */
 };
 
 void tm_frame_reader_init(struct frame_reader *r, size_t max);

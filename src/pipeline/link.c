@@ -1,6 +1,5 @@
 /*
- * The queue of a link: an array of segments, written with writev(2), the large ones of chunks lent
- * with vmsplice(2).
+ * The queue of a link: an array of segments, written with writev(2), large chunks lent with vmsplice(2).
  */
 #include "pipeline/link.h"
 
@@ -53,17 +52,30 @@ static bool make_room(struct link *l)
     return true;
 }
 
-int tm_link_put(struct link *l, struct buf *b, struct slice borrowed, err *e)
+static int no_memory(err *e)
+{
+    return tm_err_memory(e, "a message to a worker");
+}
+
+int tm_link_put(struct link *l, struct buf *b, err *e)
 {
     if (b->failed || !make_room(l)) {
         tm_buf_release(b);
-        return tm_err_memory(e, "a message to a worker");
+        return no_memory(e);
     }
-    struct segment *s = &l->segments[l->first + l->n++];
-    *s = (struct segment){b->p, buf_view(b)};
+    l->segments[l->first + l->n++] = (struct segment){b->p, false, buf_view(b)};
     tm_buf_init(b);
-    if (borrowed.n)
-        l->segments[l->first + l->n++] = (struct segment){NULL, borrowed};
+    return TIDEMILL_OK;
+}
+
+int tm_link_lend(struct link *l, struct slice head, struct slice body, err *e)
+{
+    /* Both go with one call, so that who waits for them wakes once. */
+    bool lent = body.n >= LEND_MIN;
+    if (!make_room(l))
+        return no_memory(e);
+    l->segments[l->first + l->n++] = (struct segment){NULL, lent, head};
+    l->segments[l->first + l->n++] = (struct segment){NULL, lent, body};
     return TIDEMILL_OK;
 }
 
@@ -84,29 +96,22 @@ static void pass(struct link *l, size_t n)
     }
 }
 
-/* Does it pay to lend the pages of a segment to the pipe, instead of copying them? */
-static bool is_lent(const struct segment *s)
-{
-    return !s->owned && s->left.n >= LEND_MIN;
-}
-
-/* Write what goes of the first segments, up to the next that is lent. */
+/* Write what goes of the first segments: those that are lent, or those that are copied. */
 static ssize_t write_some(const struct link *l, int fd)
 {
     struct iovec parts[BATCH];
+    const struct segment *first = &l->segments[l->first];
     size_t count = 0;
-    for (; count < l->n && count < BATCH; count++) {
-        const struct segment *s = &l->segments[l->first + count];
-        if (count && is_lent(s))
-            break;
-        parts[count] = (struct iovec){(void *)(uintptr_t)s->left.p, s->left.n};
+    for (; count < l->n && count < BATCH && first[count].lent == first->lent; count++) {
+        struct slice left = first[count].left;
+        parts[count] = (struct iovec){(void *)(uintptr_t)left.p, left.n};
     }
     /*
      * vmsplice(2): the bytes of a chunk stay as they are until it is committed, and then the worker
      * has read them; a worker that dies takes its pipe with it.
      */
-    if (is_lent(&l->segments[l->first])) {
-        ssize_t n = vmsplice(fd, parts, 1, SPLICE_F_NONBLOCK);
+    if (first->lent) {
+        ssize_t n = vmsplice(fd, parts, count, SPLICE_F_NONBLOCK);
         /* A sandbox may know only the calls that everybody makes. */
         if (n >= 0 || (errno != ENOSYS && errno != EPERM && errno != EINVAL))
             return n;

@@ -10,6 +10,7 @@
 
 struct segment {
     char *owned; /* freed once written; NULL: borrowed */
+    bool lent;   /* its pages are given to the pipe: they stay as they are until it was read */
     struct slice left;
 };
 
@@ -19,8 +20,10 @@ struct link {
 };
 
 void tm_link_release(struct link *l);
-/* Queue the content of `b`, which is left empty, then borrowed bytes (may be none). */
-int tm_link_put(struct link *l, struct buf *b, struct slice borrowed, err *e);
+/* Queue the content of `b`, which is left empty. */
+int tm_link_put(struct link *l, struct buf *b, err *e);
+/* Queue bytes of which both parts are borrowed: until the link's end, or an answer to them. */
+int tm_link_lend(struct link *l, struct slice head, struct slice body, err *e);
 /* Write as much as goes. -1 with errno when the pipe is broken (or another failure). */
 int tm_link_flush(struct link *l, int fd);
 

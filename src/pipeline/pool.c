@@ -103,7 +103,7 @@ static int send_job(struct pool *p, struct worker_handle *w, err *e)
     tm_protocol_put_job(&b, &job, plan->spec);
     if (!tm_frame_end(&b, begin, 0))
         b.failed = true;
-    return tm_link_put(&w->link, &b, (struct slice){0}, e);
+    return tm_link_put(&w->link, &b, e);
 }
 
 /* A worker that takes the place of a dead one is forked by the fork server, where that can be had. */
@@ -267,7 +267,12 @@ static int send_part(const struct pool *p, struct worker_handle *w, struct chunk
                              file->columns);
     if (!tm_protocol_put_chunk(&b, &chunk, place.raw.n))
         b.failed = true;
-    int status = tm_link_put(&w->link, &b, place.raw, e);
+    /* The one before was of a part that is done, or for a worker that is no more. */
+    tm_buf_release(&c->head);
+    c->head = b;
+    if (b.failed)
+        return tm_err_memory(e, "a message to a worker");
+    int status = tm_link_lend(&w->link, buf_view(&c->head), place.raw, e);
     if (status != TIDEMILL_OK)
         return status;
     w->told_run = true;
@@ -346,7 +351,7 @@ int tm_pool_send_end(struct worker_handle *w, err *e)
         b.failed = true;
     w->state = WORKER_ENDING;
     w->slow = false; /* so it was with records, which are all done */
-    return tm_link_put(&w->link, &b, (struct slice){0}, e);
+    return tm_link_put(&w->link, &b, e);
 }
 
 int tm_pool_answer(struct worker_handle *w, const struct frame *f, err *e)

@@ -90,6 +90,54 @@ static void test_pieces(void **state)
         through_pipe(pieces[i]);
 }
 
+/* How many reads it takes until a frame of so many bytes is there, with a little of the next one behind it. */
+static int fills(struct frame_reader *r, const int *fds, size_t length)
+{
+    struct buf b;
+    struct frame f;
+    int n = 0;
+    tm_buf_init(&b);
+    size_t begin = tm_frame_begin(&b, 1);
+    for (size_t k = 0; k < length; k++)
+        buf_byte(&b, (char)k);
+    assert_true(tm_frame_end(&b, begin, 0));
+    assert_true(tm_write_all(fds[1], buf_view(&b)));
+    tm_buf_release(&b);
+    while (tm_frame_next(r, &f) == FRAME_WAIT) {
+        assert_int_equal(tm_frame_fill(r, fds[0]), FILL_BYTES);
+        n++;
+    }
+    assert_int_equal(f.payload.n, length);
+    for (size_t k = 0; k < length; k++)
+        assert_true(f.payload.p[k] == (char)k);
+    return n;
+}
+
+/* A large frame after one of nearly its size is read at once; the reader takes no more memory for that. */
+static void test_alike(void **state)
+{
+    struct frame_reader r;
+    int fds[2];
+    (void)state;
+    assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+    assert_true(fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) >= 1 << 20);
+    tm_frame_reader_init(&r, 1 << 20);
+    assert_int_equal(fills(&r, fds, 300000), 2);
+    assert_int_equal(fills(&r, fds, 300100), 2); /* the room for it is not there yet */
+    size_t cap = r.in.cap;
+    assert_int_equal(fills(&r, fds, 300050), 1);
+    assert_int_equal(fills(&r, fds, 303000), 1);
+    assert_int_equal(fills(&r, fds, 10), 1);
+    assert_int_equal(fills(&r, fds, 300000), 2);
+    assert_int_equal(fills(&r, fds, 299000), 1);
+    assert_int_equal(r.in.cap, cap);
+    tm_frame_reader_reset(&r);
+    assert_int_equal(fills(&r, fds, 299000), 2);
+    tm_frame_reader_release(&r);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void test_bad(void **state)
 {
     (void)state;
@@ -173,10 +221,8 @@ static void kept_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_end),
-        cmocka_unit_test(kept_frames),
+        cmocka_unit_test(test_pieces), cmocka_unit_test(test_alike),  cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_end),    cmocka_unit_test(kept_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
