@@ -44,6 +44,12 @@ static size_t room(void *p)
     return (SMALLEST << piece_of(p)->class) - HEAP_HEAD;
 }
 
+static void *of_class(struct piece *piece, size_t class)
+{
+    piece->class = class;
+    return (char *)piece + HEAP_HEAD;
+}
+
 static struct piece *take_kept(size_t class)
 {
     pthread_mutex_lock(&lock);
@@ -71,20 +77,21 @@ void *tm_heap_new(size_t n)
     struct piece *piece = take_kept(class);
     if (!piece)
         piece = tm_region_take(SMALLEST << class);
-    if (!piece)
-        return malloc(n);
-    piece->class = class;
-    return (char *)piece + HEAP_HEAD;
+    return piece ? of_class(piece, class) : malloc(n);
 }
 
 void *tm_heap_zeroed(size_t n, size_t size)
 {
     if (!n || !size)
         n = size = 1;
-    if (!tm_region_is_open() || n > LARGEST / size)
+    if (!tm_region_is_open() || n > (LARGEST - HEAP_HEAD) / size)
         return calloc(n, size);
-    void *p = tm_heap_new(n * size);
-    return p ? memset(p, 0, n * size) : NULL;
+    size_t class = class_of(n * size);
+    struct piece *piece = take_kept(class);
+    if (piece)
+        return memset(of_class(piece, class), 0, n * size);
+    piece = tm_region_take_zeroed(SMALLEST << class);
+    return piece ? of_class(piece, class) : calloc(n, size);
 }
 
 void *tm_heap_grow(void *p, size_t n)

@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #include "base/huge.h"
 #include "base/sanitized.h"
@@ -15,18 +17,20 @@
 #define REGIONS_MAX 64
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-/* The newest is the last, of which this is left. */
-static char *regions[REGIONS_MAX], *at, *end;
+/* The newest is the last, of which this is left; from `fresh` on nobody had any of it. */
+static char *regions[REGIONS_MAX], *at, *fresh, *end;
 static unsigned regions_n;
 
-void tm_region_open(void)
+void tm_region_open(bool huge)
 {
     if (SANITIZED || regions_n == REGIONS_MAX)
         return;
-    char *huge = tm_huge_map(REGION_SIZE);
-    if (!huge)
+    char *region = tm_huge_map(REGION_SIZE);
+    if (!region)
         return;
-    at = regions[regions_n++] = huge;
+    if (!huge)
+        madvise(region, REGION_SIZE, MADV_NOHUGEPAGE);
+    at = fresh = regions[regions_n++] = region;
     end = at + REGION_SIZE;
 }
 
@@ -41,18 +45,41 @@ static size_t rounded(size_t n)
     return (n + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
 }
 
-void *tm_region_take(size_t n)
+/* Under the lock: what is taken ends here now. */
+static void move_end(char *p)
 {
-    void *p = NULL;
+    at = p;
+    if (fresh < at)
+        fresh = at;
+}
+
+/* *used: of its bytes, so many may not be zero. */
+static void *take(size_t n, size_t *used)
+{
+    char *p = NULL;
     if (!regions_n || n > REGION_SIZE)
         return NULL;
     pthread_mutex_lock(&lock);
     if (rounded(n) <= (size_t)(end - at)) {
         p = at;
-        at += rounded(n);
+        *used = (size_t)(fresh - p) < n ? (size_t)(fresh - p) : n;
+        move_end(p + rounded(n));
     }
     pthread_mutex_unlock(&lock);
     return p;
+}
+
+void *tm_region_take(size_t n)
+{
+    size_t used;
+    return take(n, &used);
+}
+
+void *tm_region_take_zeroed(size_t n)
+{
+    size_t used;
+    void *p = take(n, &used);
+    return p ? memset(p, 0, used) : NULL;
 }
 
 bool tm_region_has(const void *p)
@@ -69,7 +96,7 @@ bool tm_region_resize(void *p, size_t old, size_t n)
     bool done = n <= old;
     pthread_mutex_lock(&lock);
     if (piece + rounded(old) == at && n <= (size_t)(end - piece)) {
-        at = piece + rounded(n);
+        move_end(piece + rounded(n));
         done = true;
     }
     pthread_mutex_unlock(&lock);

@@ -15,12 +15,15 @@
 
 /*
  * Before the process has threads. Where the system refuses, there is none. A worker of a worker opens one more; what
- * was taken from the one before stays.
+ * was taken from the one before stays. Not `huge`: of small pages, for one that touches a few of them. They cost little
+ * more than a huge one, and less by far in a virtual machine whose host has yet to find the memory for it.
  */
-void tm_region_open(void);
+void tm_region_open(bool huge);
 bool tm_region_is_open(void);
 /* `n` bytes, aligned to 64; NULL: it has not so many. */
 void *tm_region_take(size_t n);
+/* All zero, and not touched for that where nobody had it before. */
+void *tm_region_take_zeroed(size_t n);
 /* Was it taken here, or where a parent took it? */
 bool tm_region_has(const void *p);
 /*

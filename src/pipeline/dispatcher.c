@@ -17,6 +17,8 @@
 #define FORK_AFTER_NS 2000000
 #define FORK_AT_ONCE  ((uint64_t)256 << 10)
 #define READS_MAX     8
+/* Of an input that is known to be smaller, a worker needs a few pages only. */
+#define LITTLE ((uint64_t)64 << 10)
 /* The system had no process for us: so long it is not asked again. */
 #define FORK_AGAIN_NS 100000000
 /* Failed records wait in the merger without a worker; not without limit. */
@@ -29,6 +31,8 @@ void tm_dispatcher_init(struct dispatcher *d, struct splitter *splitter, struct 
 {
     *d = (struct dispatcher){
         .splitter = splitter, .pool = pool, .merger = merger, .recovery = recovery};
+    uint64_t all = tm_splitter_remaining(splitter);
+    pool->little = all && all < LITTLE;
 }
 
 /* There may be something to do at `when`, if it is not 0. */

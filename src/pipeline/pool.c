@@ -115,6 +115,7 @@ static int start_process(struct pool *p, struct process *process, err *e)
         .program = plan->spec->values.worker_program,
         .log_fd = plan->log_fd,
         .pipe_size = POOL_PIPE_SIZE,
+        .little = p->check || p->little,
         .functions = plan->functions,
         .functions_n = plan->functions_n,
     };

@@ -69,6 +69,7 @@ struct pool {
     bool busy;                     /* a run uses it */
     int64_t died;                  /* when a worker did last in this run; 0: none has */
     bool check;                    /* workers only compile the script */
+    bool little;                   /* this run has little to read */
 };
 
 int tm_pool_init(struct pool *p, const struct plan *plan, err *e);

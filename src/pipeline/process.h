@@ -29,6 +29,7 @@ struct process_config {
     const char *program; /* path of the worker program, NULL: look for it */
     int log_fd;          /* becomes the child's 1 and 2; -1: /dev/null */
     size_t pipe_size;    /* asked for; what the system gives is fine */
+    bool little;         /* a forked worker has little to do, and takes small pages (region.h) */
     const struct script_function *functions;
     size_t functions_n;
 };

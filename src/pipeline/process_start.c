@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -136,7 +137,7 @@ int tm_process_main(const struct process_config *config)
         return 125;
     if (config->role && !is_fork_server(config))
         return tm_filter_main(config->role, WORKER_FD_IN, WORKER_FD_OUT, FILTER_FD_REPORT);
-    int status = tm_worker_prepare();
+    int status = tm_worker_prepare(config->little);
     if (status)
         return status;
     return config->role ? tm_fork_server_main()
@@ -171,19 +172,12 @@ static int __attribute__((noreturn)) child(void *data)
 
 /* ---- In the parent ---- */
 
-/* Is there one thread only? Where /proc cannot be read, nobody knows, and errno says why. */
+/* Is there one thread only? Where /proc cannot be read, nobody knows. */
 static bool single_threaded(void)
 {
-    errno = 0;
-    DIR *tasks = opendir("/proc/self/task");
-    struct dirent *entry;
-    int n = 0;
-    if (!tasks)
-        return false;
-    while ((entry = readdir(tasks)) && n < 2)
-        n += entry->d_name[0] != '.';
-    closedir(tasks);
-    return n == 1;
+    /* Each has a folder there, which links to it as any does to its parent; so do `.` and its own name. */
+    struct stat tasks;
+    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
 }
 
 /*
@@ -319,9 +313,9 @@ static pid_t fork_worker(struct start *start)
  * Who executes a program needs no copy of this process, which copying would slow down for long after.
  * It borrows the memory until then, on a stack of its own, while this thread waits, as under
  * posix_spawn(3), which has no way to lay out descriptors with O_ASYNC and limits. It makes system calls
- * only.
+ * only. (Not inlined, as a fork should not have to pass over that stack.)
  */
-static pid_t start_program(struct start *start)
+static pid_t __attribute__((noinline)) start_program(struct start *start)
 {
     _Alignas(64) char stack[CHILD_STACK];
     return clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, start);
@@ -333,8 +327,6 @@ int tm_process_start(struct process *p, const struct process_config *config, err
     struct pipes pipes;
     sigset_t all, before;
     bool exec = config->exec || !single_threaded();
-    if (!config->exec && exec && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
-        return tm_err_errno(e, TIDEMILL_E_WORKER, errno, "cannot look for threads of this process");
     if (exec && config->functions_n)
         return tm_err_set(e, TIDEMILL_E_WORKER,
                           "the host's own functions need a forked worker, and this process cannot "

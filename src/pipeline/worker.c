@@ -369,9 +369,9 @@ static void keep_heap(void)
     free(block);
 }
 
-int tm_worker_prepare(void)
+int tm_worker_prepare(bool little)
 {
-    tm_region_open();
+    tm_region_open(!little);
     keep_heap();
     if (!rule_by_c())
         return WORKER_EXIT_MEMORY;

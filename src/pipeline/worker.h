@@ -29,9 +29,9 @@ enum {
 
 /*
  * What a process does once before it, or those that it forks, are workers. Returns its exit status where that fails,
- * or 0.
+ * or 0. `little`: it will have little to do.
  */
-int tm_worker_prepare(void);
+int tm_worker_prepare(bool little);
 
 /*
  * Live as a worker on those descriptors until the END frame or the end of input. Returns the exit

@@ -22,7 +22,7 @@
 
 static void open_one(void)
 {
-    tm_region_open();
+    tm_region_open(true);
     if (SANITIZED)
         skip();
 }
@@ -167,7 +167,7 @@ static void test_random(void **state)
     while (tm_region_take(1))
         continue;
     play(resize, NULL); /* used up: malloc's, and what the tests before gave back */
-    tm_region_open();
+    tm_region_open(true);
     play(resize, NULL);
 }
 

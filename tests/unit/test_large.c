@@ -187,7 +187,7 @@ static void test_heap_of_worker(void **state)
     tm_heap_free(p);
     pid_t pid = fork();
     if (pid == 0) {
-        tm_region_open();
+        tm_region_open(true);
         p = tm_heap_new(70 * MIB + 5);
         bool good = p && (!has_huge() || is_huge(p, 70 * MIB + 5));
         p = tm_heap_grow(p, 90 * MIB);

@@ -9,7 +9,10 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "base/heap.h"
 #include "base/large.h"
 #include "base/region.h"
 #include "base/sanitized.h"
@@ -31,7 +34,7 @@ static void test_none(void **state)
 /* A fresh one; sanitizers allow none. */
 static void open_one(void)
 {
-    tm_region_open();
+    tm_region_open(true);
     if (SANITIZED)
         skip();
 }
@@ -78,6 +81,63 @@ static void test_end(void **state)
         assert_false(tm_region_resize(last, 64, too_large[i]));
     assert_true(tm_region_resize(last, 64, 0));
     assert_ptr_equal(tm_region_take(64), last);
+}
+
+static bool is_zero(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i])
+            return false;
+    return true;
+}
+
+/* Pages of the region that were touched. */
+static size_t touched(char *region)
+{
+    unsigned char pages[REGION / 4096];
+    size_t n = 0;
+    assert_int_equal(mincore(region, REGION, pages), 0);
+    for (size_t i = 0; i < sizeof pages; i++)
+        n += pages[i] & 1;
+    return n;
+}
+
+/* What somebody had is cleared, what nobody had is not touched; of small pages, others are not there either. */
+static void test_zeroed(void **state)
+{
+    (void)state;
+    tm_region_open(false);
+    if (SANITIZED || sysconf(_SC_PAGESIZE) != 4096)
+        skip();
+    char *all = tm_region_take(REGION / 2);
+    memset(all, 7, 3 * 4096);
+    assert_int_equal(touched(all), 3);
+    assert_true(tm_region_resize(all, REGION / 2, 4096));
+    char *used = tm_region_take_zeroed(4096), *half = tm_region_take_zeroed(REGION / 2);
+    assert_int_equal(used - all, 4096);
+    assert_true(is_zero(used, 4096) && half == used + 4096);
+    size_t before = touched(all);
+    char *fresh = tm_region_take_zeroed(100000);
+    assert_int_equal(touched(all), before);
+    assert_true(is_zero(half, REGION / 2) && is_zero(fresh, 100000));
+    assert_null(tm_region_take_zeroed(REGION));
+}
+
+/* The heap's: from the region, from what was given back, and from the system. */
+static void test_heap_zeroed(void **state)
+{
+    (void)state;
+    tm_region_open(false);
+    for (size_t n = 1; n < 200000; n = n * 3 + 1)
+        for (int turn = 0; turn < 40; turn++) {
+            char *p = tm_heap_zeroed(n, 1);
+            assert_non_null(p);
+            assert_true(is_zero(p, n));
+            memset(p, 5, n);
+            if (turn % 3)
+                tm_heap_free(p);
+        }
+    assert_null(tm_heap_zeroed(SIZE_MAX / 2, 3));
 }
 
 /* Buffers of the pipes: inside as long as there is room, and moved out of it with what they hold. */
@@ -153,7 +213,7 @@ static void test_lua_memory(void **state)
 {
     (void)state;
     play_with_lua_memory(); /* in what the tests before have left: nothing */
-    tm_region_open();
+    tm_region_open(true);
     play_with_lua_memory(); /* in one that is soon used up */
 }
 
@@ -161,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_none),    cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_zeroed),  cmocka_unit_test(test_heap_zeroed),
         cmocka_unit_test(test_end),     cmocka_unit_test(test_large),
         cmocka_unit_test(test_classes), cmocka_unit_test(test_lua_memory),
     };
