@@ -57,6 +57,7 @@ static void move_end(char *p)
 static void *take(size_t n, size_t *used)
 {
     char *p = NULL;
+    *used = 0;
     if (!regions_n || n > REGION_SIZE)
         return NULL;
     pthread_mutex_lock(&lock);
