@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/large.h"
+#include "base/sanitized.h"
 #include "pipeline/filter_main.h"
 #include "pipeline/fork_server.h"
 #include "pipeline/worker.h"
@@ -313,12 +314,14 @@ static pid_t fork_worker(struct start *start)
  * Who executes a program needs no copy of this process, which copying would slow down for long after.
  * It borrows the memory until then, on a stack of its own, while this thread waits, as under
  * posix_spawn(3), which has no way to lay out descriptors with O_ASYNC and limits. It makes system calls
- * only. (Not inlined, as a fork should not have to pass over that stack.)
+ * only.
  */
-static pid_t __attribute__((noinline)) start_program(struct start *start)
+static pid_t start_program(struct start *start)
 {
     _Alignas(64) char stack[CHILD_STACK];
-    return clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, start);
+    pid_t pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, start);
+    sanitized_forget(stack, sizeof stack);
+    return pid;
 }
 
 int tm_process_start(struct process *p, const struct process_config *config, err *e)
