@@ -514,8 +514,11 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
         run->output.dialect.crlf = run->splitter.first_columns->crlf;
         run->output.dialect.like = run->splitter.first_columns;
     }
+    /* A host may have made room for what was read before: whose chunk is committed now can have another one. */
+    size_t chunks = run->wired ? run->merger.chunks : 0;
     if (status == TIDEMILL_OK)
         status = advance(run, e);
+    more = more || (feed && run->merger.chunks < chunks);
     if (status == TIDEMILL_OK)
         status = want(run, e);
     if (status != TIDEMILL_OK || (run->phase == RUN_FLUSHING && !sinks_wait(run)))

@@ -107,8 +107,8 @@ static ssize_t write_some(const struct link *l, int fd)
         parts[count] = (struct iovec){(void *)(uintptr_t)left.p, left.n};
     }
     /*
-     * vmsplice(2): the bytes of a chunk stay as they are until it is committed, and then the worker
-     * has read them; a worker that dies takes its pipe with it.
+     * vmsplice(2): the bytes of a chunk stay as they are until it is committed, and then a worker that tells
+     * the truth has read them; one that dies takes its pipe with it.
      */
     if (first->lent) {
         ssize_t n = vmsplice(fd, parts, count, SPLICE_F_NONBLOCK);

@@ -159,6 +159,42 @@ static void push_pull(act_fn *act, size_t piece, size_t sip, int records)
     bytes_free(&expected);
 }
 
+/* All input is given, and all output taken whenever the run has had nothing to say for a while. */
+static int when_at_rest(tidemill_run *run, void *context)
+{
+    struct traffic *t = context;
+    if (give(run, t) || readable(run, 20))
+        return 1;
+    int took = 0;
+    while (take(run, t))
+        took = 1;
+    return took;
+}
+
+/*
+ * One worker, whose results are ten times its input and come in pieces: when the host takes what is pending, all
+ * that the worker has been given may be done, and waits in the parent to be committed. There is more for it then.
+ */
+static void many_results(const char *chunk, int records)
+{
+    struct traffic t = {.in = numbers(0, records, 1), .piece = 60000, .sip = 65536};
+    tidemill_job *job = opened(
+        JOB("input.format", "jsonl", "workers", "1", "chunk", chunk, "transform.inline",
+            "return function(r) local t = os.clock() + 0.0002 while os.clock() < t do end "
+            "for i = 1, 10 do tidemill.emit(r) end return nil end"));
+    tidemill_run *run = new_run(job, NULL);
+    CHECK_OK(tidemill_run_input_push(run, "pushed", &error));
+    CHECK_OK(tidemill_run_output_pull(run, &error));
+    CHECK_OK(drive(run, when_at_rest, &t));
+    while (take(run, &t))
+        ;
+    CHECK(t.out.n == 10 * t.in.n);
+    tidemill_run_free(run);
+    tidemill_job_free(job);
+    bytes_free(&t.in);
+    bytes_free(&t.out);
+}
+
 /* ---- A callback that has nothing now ---- */
 
 struct slow {
@@ -425,6 +461,8 @@ int main(void)
     push_pull(when_full, 60000, 7000, 100000);
     push_pull(by_turns, 13, 11, 2000);
     push_pull(by_turns, 60000, 70000, 100000);
+    many_results("4KiB", 8000);
+    many_results("16KiB", 8000);
     slow_callback();
     sockets();
     batch_wait();
