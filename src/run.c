@@ -515,7 +515,7 @@ static int turn(struct tidemill_run *run, int timeout, err *e)
         run->output.dialect.like = run->splitter.first_columns;
     }
     /* A host may have made room for what was read before: whose chunk is committed now can have another one. */
-    size_t chunks = run->wired ? run->merger.chunks : 0;
+    size_t chunks = run->merger.chunks;
     if (status == TIDEMILL_OK)
         status = advance(run, e);
     more = more || (feed && run->merger.chunks < chunks);

@@ -1,8 +1,9 @@
 /*
  * Memory for the bytes that flow through: input on its way to workers, results on their way out.
  * Large pieces lie in huge pages (huge.h), as what flows through them would else touch hundreds of small ones at
- * the start of a run, when all wait for it; the largest are mapped by
- * themselves, in huge pages of their own, and the first of a job that may be small in small ones. Those of a worker are in its region (region.h), as long as that has room.
+ * the start of a run, when all wait for it; the largest are mapped by themselves, in huge pages of their own, and the
+ * first of a job that may be small in small ones. Those of a worker are in its region (region.h), as long as that has
+ * room.
  *
  * A worker that is forked does not get its parent's: else each fork costs the parent a copy of every page that it
  * writes to afterwards, and those are the pages that it writes to all the time. Whatever else is forked, by a host or

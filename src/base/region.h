@@ -1,6 +1,6 @@
 /*
  * The region of a worker: a stretch of memory that the system may back with one huge page (madvise(2),
- * MADV_HUGEPAGE), for what a worker takes first and keeps. A process that starts pays for each page that it
+ * MADV_HUGEPAGE), unless there is little to do, for what a worker takes first and keeps. A process that starts pays for each page that it
  * touches; of this it gets all for the price of one, which is a good part of its start where page faults are
  * dear, as in virtual machines.
  *
