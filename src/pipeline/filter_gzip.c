@@ -11,6 +11,26 @@
 #define WINDOW_GZIP (15 + 16)
 #define MEMORY      8
 
+#define LIBRARY "libz.so." FILTER_TEXT(ZLIB_VER_MAJOR)
+#define CALLS(CALL)     \
+    CALL(inflateInit2_) \
+    CALL(inflate)       \
+    CALL(inflateReset)  \
+    CALL(inflateEnd)    \
+    CALL(deflateInit2_) \
+    CALL(deflate)       \
+    CALL(deflateEnd)
+
+static struct {
+    CALLS(FILTER_CALL)
+} lib;
+
+static int load(err *e)
+{
+    static const char *const names[] = {CALLS(FILTER_NAME) NULL};
+    return tm_filter_load("gzip", LIBRARY, names, &lib, e);
+}
+
 static int failed(const struct filter_io *io, const z_stream *z, int code, err *e)
 {
     if (code == Z_MEM_ERROR)
@@ -36,7 +56,7 @@ static int inflate_some(struct filter_io *io, z_stream *z, int *code, err *e)
     do {
         z->next_out = (Bytef *)io->made;
         z->avail_out = (uInt)FILTER_OUT;
-        *code = inflate(z, Z_NO_FLUSH);
+        *code = lib.inflate(z, Z_NO_FLUSH);
         /* Also before an error: records in front of it count. */
         status = tm_filter_emit(io, FILTER_OUT - z->avail_out, e);
     } while (status == TIDEMILL_OK && *code == Z_OK && z->avail_out == 0);
@@ -90,16 +110,18 @@ int tm_filter_gunzip(struct filter_io *io, err *e)
 {
     z_stream z = {0};
     bool more = true;
-    int status = TIDEMILL_OK;
-    if (inflateInit2(&z, WINDOW_GZIP) != Z_OK)
+    int status = load(e);
+    if (status != TIDEMILL_OK)
+        return status;
+    if (lib.inflateInit2_(&z, WINDOW_GZIP, ZLIB_VERSION, (int)sizeof z) != Z_OK)
         return tm_err_memory(e, "gzip data");
     while (status == TIDEMILL_OK && more) {
         status = inflate_member(io, &z, e);
         if (status == TIDEMILL_OK)
             status = next_member(io, &more, e);
-        inflateReset(&z);
+        lib.inflateReset(&z);
     }
-    inflateEnd(&z);
+    lib.inflateEnd(&z);
     return status;
 }
 
@@ -108,9 +130,11 @@ int tm_filter_gzip(struct filter_io *io, err *e)
 {
     z_stream z = {0};
     bool last = false;
-    int status = TIDEMILL_OK;
-    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, WINDOW_GZIP, MEMORY,
-                     Z_DEFAULT_STRATEGY) != Z_OK)
+    int status = load(e);
+    if (status != TIDEMILL_OK)
+        return status;
+    if (lib.deflateInit2_(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, WINDOW_GZIP, MEMORY,
+                          Z_DEFAULT_STRATEGY, ZLIB_VERSION, (int)sizeof z) != Z_OK)
         return tm_err_memory(e, "gzip data");
     while (status == TIDEMILL_OK && !last) {
         status = tm_filter_need(io, FILTER_IN, e);
@@ -122,11 +146,11 @@ int tm_filter_gzip(struct filter_io *io, err *e)
         while (status == TIDEMILL_OK && z.avail_out == 0) {
             z.next_out = (Bytef *)io->made;
             z.avail_out = (uInt)FILTER_OUT;
-            deflate(&z, last ? Z_FINISH : Z_NO_FLUSH);
+            lib.deflate(&z, last ? Z_FINISH : Z_NO_FLUSH);
             status = tm_filter_emit(io, FILTER_OUT - z.avail_out, e);
         }
         filter_use(io, have.n);
     }
-    deflateEnd(&z);
+    lib.deflateEnd(&z);
     return status;
 }

@@ -3,6 +3,7 @@
  */
 #include "pipeline/filter_main.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -96,6 +97,23 @@ int tm_filter_emit(struct filter_io *io, size_t n, err *e)
     if (tm_write_all(io->out, (struct slice){io->made, n}))
         return TIDEMILL_OK;
     return tm_err_errno(e, TIDEMILL_E_SYSTEM, errno, "the filter cannot write");
+}
+
+int tm_filter_load(const char *kind, const char *library, const char *const *names, void *calls,
+                   err *e)
+{
+    /* It is never closed: this process is there for nothing else. */
+    void *loaded = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    for (size_t i = 0; loaded && names[i]; i++) {
+        void *call = dlsym(loaded, names[i]);
+        if (!call)
+            loaded = NULL;
+        /* A pointer to a function, as dlsym(3) hands it out. */
+        memcpy((char *)calls + i * sizeof call, &call, sizeof call);
+    }
+    return loaded ? TIDEMILL_OK
+                  : tm_err_set(e, TIDEMILL_E_SYSTEM, "cannot load what %s data needs: %s", kind,
+                               dlerror());
 }
 
 int tm_filter_main(const char *name, int in, int out, int report)

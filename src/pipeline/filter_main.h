@@ -51,6 +51,22 @@ int tm_filter_need(struct filter_io *io, size_t n, err *e);
 /* The first `n` bytes of `made` leave. */
 int tm_filter_emit(struct filter_io *io, size_t n, err *e);
 
+/*
+ * What a compression calls of its library, as a list CALLS(CALL) names it: a struct of pointers, and the names
+ * that they are found by.
+ */
+#define FILTER_CALL(name)    __typeof__(name) *(name);
+#define FILTER_NAME(name)    #name,
+#define FILTER_TEXT(major)   FILTER_TEXT_OF(major)
+#define FILTER_TEXT_OF(text) #text
+
+/*
+ * Load the shared library of this name (dlopen(3)) and fill the struct `calls` by `names`, which a NULL ends:
+ * who compresses nothing neither links nor loads it. E_SYSTEM.
+ */
+int tm_filter_load(const char *kind, const char *library, const char *const *names, void *calls,
+                   err *e);
+
 /* One filter: the whole input to the whole output. */
 int tm_filter_gunzip(struct filter_io *io, err *e);
 int tm_filter_gzip(struct filter_io *io, err *e);

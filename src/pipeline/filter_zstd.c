@@ -16,9 +16,33 @@
  */
 #define WINDOW_LOG_MAX 27
 
+#define LIBRARY "libzstd.so." FILTER_TEXT(ZSTD_VERSION_MAJOR)
+#define CALLS(CALL)              \
+    CALL(ZSTD_createDCtx)        \
+    CALL(ZSTD_DCtx_setParameter) \
+    CALL(ZSTD_decompressStream)  \
+    CALL(ZSTD_freeDCtx)          \
+    CALL(ZSTD_createCCtx)        \
+    CALL(ZSTD_CCtx_setParameter) \
+    CALL(ZSTD_compressStream2)   \
+    CALL(ZSTD_freeCCtx)          \
+    CALL(ZSTD_isError)           \
+    CALL(ZSTD_getErrorCode)      \
+    CALL(ZSTD_getErrorName)
+
+static struct {
+    CALLS(FILTER_CALL)
+} lib;
+
+static int load(err *e)
+{
+    static const char *const names[] = {CALLS(FILTER_NAME) NULL};
+    return tm_filter_load("zstd", LIBRARY, names, &lib, e);
+}
+
 static int failed(const struct filter_io *io, bool first, size_t code, err *e)
 {
-    switch (ZSTD_getErrorCode(code)) {
+    switch (lib.ZSTD_getErrorCode(code)) {
     case ZSTD_error_memory_allocation:
         return tm_err_memory(e, "zstd data");
     case ZSTD_error_prefix_unknown:
@@ -40,7 +64,7 @@ static int failed(const struct filter_io *io, bool first, size_t code, err *e)
     }
     return tm_err_set(e, TIDEMILL_E_INPUT,
                       "the zstd data is corrupt near compressed byte %" PRIu64 ": %s", io->used,
-                      ZSTD_getErrorName(code));
+                      lib.ZSTD_getErrorName(code));
 }
 
 static int cut_short(const struct filter_io *io, err *e)
@@ -58,8 +82,8 @@ static int decompress_some(struct filter_io *io, ZSTD_DCtx *z, size_t n, bool fi
     ZSTD_outBuffer out;
     do {
         out = (ZSTD_outBuffer){io->made, FILTER_OUT, 0};
-        *hint = ZSTD_decompressStream(z, &out, &in);
-        if (ZSTD_isError(*hint))
+        *hint = lib.ZSTD_decompressStream(z, &out, &in);
+        if (lib.ZSTD_isError(*hint))
             return failed(io, first, *hint, e);
         int status = tm_filter_emit(io, out.pos, e);
         if (status != TIDEMILL_OK)
@@ -97,13 +121,17 @@ static int decompress_frames(struct filter_io *io, ZSTD_DCtx *z, err *e)
 
 int tm_filter_unzstd(struct filter_io *io, err *e)
 {
-    ZSTD_DCtx *z = ZSTD_createDCtx();
-    if (!z || ZSTD_isError(ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, WINDOW_LOG_MAX))) {
-        ZSTD_freeDCtx(z);
+    int status = load(e);
+    if (status != TIDEMILL_OK)
+        return status;
+    ZSTD_DCtx *z = lib.ZSTD_createDCtx();
+    if (!z ||
+        lib.ZSTD_isError(lib.ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, WINDOW_LOG_MAX))) {
+        lib.ZSTD_freeDCtx(z);
         return tm_err_memory(e, "zstd data");
     }
-    int status = decompress_frames(io, z, e);
-    ZSTD_freeDCtx(z);
+    status = decompress_frames(io, z, e);
+    lib.ZSTD_freeDCtx(z);
     return status;
 }
 
@@ -118,8 +146,8 @@ static int compress_all(struct filter_io *io, ZSTD_CCtx *z, err *e)
         last = have.n < FILTER_IN;
         while (status == TIDEMILL_OK && (last ? left > 0 : in.pos < in.size)) {
             ZSTD_outBuffer out = {io->made, FILTER_OUT, 0};
-            left = ZSTD_compressStream2(z, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);
-            if (ZSTD_isError(left))
+            left = lib.ZSTD_compressStream2(z, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);
+            if (lib.ZSTD_isError(left))
                 return tm_err_memory(e, "zstd data");
             status = tm_filter_emit(io, out.pos, e);
         }
@@ -133,12 +161,15 @@ static int compress_all(struct filter_io *io, ZSTD_CCtx *z, err *e)
 /* The same input must give the same output: it goes in by whole buffers, however it came. */
 int tm_filter_zstd(struct filter_io *io, err *e)
 {
-    ZSTD_CCtx *z = ZSTD_createCCtx();
-    if (!z || ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1))) {
-        ZSTD_freeCCtx(z);
+    int status = load(e);
+    if (status != TIDEMILL_OK)
+        return status;
+    ZSTD_CCtx *z = lib.ZSTD_createCCtx();
+    if (!z || lib.ZSTD_isError(lib.ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1))) {
+        lib.ZSTD_freeCCtx(z);
         return tm_err_memory(e, "zstd data");
     }
-    int status = compress_all(io, z, e);
-    ZSTD_freeCCtx(z);
+    status = compress_all(io, z, e);
+    lib.ZSTD_freeCCtx(z);
     return status;
 }

@@ -118,9 +118,7 @@ static pid_t fork_sibling(int *pidfd)
 static _Noreturn void live(const struct worker_ends *ends)
 {
     tm_worker_ends = *ends;
-    int status = tm_process_watch_parent() ? tm_worker_main(NULL, 0) : WORKER_EXIT_LOST;
-    fflush(stdout);
-    _exit(status);
+    tm_process_leave(tm_process_watch_parent() ? tm_worker_main(NULL, 0) : WORKER_EXIT_LOST);
 }
 
 int tm_fork_server_main(void)

@@ -145,6 +145,20 @@ int tm_process_main(const struct process_config *config)
                         : tm_worker_main(config->functions, config->functions_n);
 }
 
+/* What the host had buffered is the host's to write. Who has no buffer is not touched, to share its page. */
+static void drop_buffered(FILE *stream)
+{
+    if (__fbufsize(stream))
+        __fpurge(stream);
+}
+
+void tm_process_leave(int status)
+{
+    if (__fpending(stdout))
+        fflush(stdout);
+    _exit(status);
+}
+
 static int __attribute__((noreturn)) child(void *data)
 {
     const struct start *start = data;
@@ -162,13 +176,10 @@ static int __attribute__((noreturn)) child(void *data)
     tm_worker_ends = (struct worker_ends){WORKER_FD_IN, WORKER_FD_OUT, WORKER_FD_LIFE};
     if (start->places && !move_ends(start->places))
         _exit(126);
-    /* What the host had buffered is the host's to write. */
-    __fpurge(stdin);
-    __fpurge(stdout);
-    __fpurge(stderr);
-    int status = tm_process_main(config);
-    fflush(stdout);
-    _exit(status);
+    FILE *const streams[] = {stdin, stdout, stderr};
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
+        drop_buffered(streams[i]);
+    tm_process_leave(tm_process_main(config));
 }
 
 /* ---- In the parent ---- */

@@ -24,5 +24,7 @@ void tm_pipes_close(const struct pipes *pipes);
 
 /* In the child, whose tm_worker_ends are its own now: be what it is to be. Returns its exit status. */
 int tm_process_main(const struct process_config *config);
+/* In the child: end, with what C code has left in stdout written. */
+_Noreturn void tm_process_leave(int status);
 
 #endif

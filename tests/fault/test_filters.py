@@ -147,6 +147,40 @@ class Process(Base):
                 self.assertEqual(process.wait(harness.DEADLINE), 0)
 
 
+class Library(Base):
+    """What compresses is loaded by the filter, and by nobody else (dlopen(3))."""
+
+    NAMES = {"gzip": "libz.so.1", "zstd": "libzstd.so.1"}
+
+    def run_without(self, *arguments, **options):
+        broken = dict(os.environ, LD_LIBRARY_PATH=harness.scratch)
+        for name in self.NAMES.values():
+            harness.write(name, b"")
+        done = harness.run(harness.script(ECHO, *arguments, **options), env=broken)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_not_there(self):
+        for isolation in ISOLATIONS:
+            for kind in PACK:
+                packed = harness.write("in.jsonl" + SUFFIX[kind], pack(kind, lines(3)))
+                out = harness.write("out.jsonl" + SUFFIX[kind], OLD)
+                plain = harness.write("in.jsonl", lines(3))
+                cannot = b": cannot load what %s data needs: " % kind.encode()
+                status, rows, messages = self.run_without("-i", "jsonl", packed, isolation=isolation)
+                self.assertEqual((status, rows), (1, b""))
+                self.assertIn(packed.encode() + b":1" + cannot, messages)
+                status, rows, messages = self.run_without(plain, "-o", out, isolation=isolation)
+                self.assertEqual((status, rows), (1, b""))
+                self.assertIn(b"'%s'%s" % (out.encode(), cannot), messages)
+                self.assertIn(self.NAMES[kind].encode(), messages)
+                self.assertEqual(harness.read("out.jsonl" + SUFFIX[kind]), OLD)
+
+    def test_not_asked_for(self):
+        plain = harness.write("in.jsonl", lines(3))
+        status, rows, messages = self.run_without(plain)
+        self.assertEqual((status, rows), (0, lines(3)), messages)
+
+
 class Killed(Base):
     def test_decompressing(self):
         """What came before stands, and the message says who died."""
