@@ -57,13 +57,20 @@ static bool read_numbers(struct folder *folder, const char *name, char text[NUMB
 }
 
 /* CPUs that the group may use; 0: no limit. "max" and -1 are none. */
-static double quota_of(struct folder *folder)
+typedef double quota_fn(struct folder *folder);
+
+static double quota_v2(struct folder *folder)
 {
     char text[NUMBERS_MAX], *end;
-    if (read_numbers(folder, "/cpu.max", text)) {
-        long long quota = strtoll(text, &end, 10), period = strtoll(end, NULL, 10);
-        return quota > 0 && period > 0 ? (double)quota / (double)period : 0;
-    }
+    if (!read_numbers(folder, "/cpu.max", text))
+        return 0;
+    long long quota = strtoll(text, &end, 10), period = strtoll(end, NULL, 10);
+    return quota > 0 && period > 0 ? (double)quota / (double)period : 0;
+}
+
+static double quota_v1(struct folder *folder)
+{
+    char text[NUMBERS_MAX];
     long long quota = read_numbers(folder, "/cpu.cfs_quota_us", text) ? strtoll(text, NULL, 10) : 0;
     long long period = quota > 0 && read_numbers(folder, "/cpu.cfs_period_us", text)
                            ? strtoll(text, NULL, 10)
@@ -71,46 +78,55 @@ static double quota_of(struct folder *folder)
     return period > 0 ? (double)quota / (double)period : 0;
 }
 
-/* The smallest quota on the way from the group up to the root of its hierarchy. */
-static double smallest_quota(const char *root, const char *group, double least)
+/* The smallest quota on the way from the group up to the root of its hierarchy, which is in `root`. */
+static double smallest_quota(const char *root, const char *hierarchy, const char *group,
+                             quota_fn *quota_of, double least)
 {
     struct folder folder;
     folder.n = 0;
-    if (!add(&folder, root))
+    if (!add(&folder, root) || !add(&folder, hierarchy))
         return least;
     size_t top = folder.n;
     if (!add(&folder, group))
         return least;
     for (;;) {
+        while (folder.n > top && folder.path[folder.n - 1] == '/')
+            folder.n--;
         double quota = quota_of(&folder);
         if (quota > 0 && (least == 0 || quota < least))
             least = quota;
         if (folder.n == top)
             return least;
-        do
+        while (folder.n > top && folder.path[folder.n - 1] != '/')
             folder.n--;
-        while (folder.n > top && folder.path[folder.n] != '/');
     }
+}
+
+/* Is "cpu" one of them? There are "cpuset" and "cpuacct" as well. */
+static bool names_cpu(char *controllers)
+{
+    for (char *name = strsep(&controllers, ","); name; name = strsep(&controllers, ","))
+        if (strcmp(name, "cpu") == 0)
+            return true;
+    return false;
 }
 
 static double group_quota(const char *groups, const char *root)
 {
     char lines[GROUPS_MAX], *rest = lines;
-    struct folder old;
     double least = 0;
-    old.n = 0;
-    if (!tm_head(groups, lines, sizeof lines) || !add(&old, root) || !add(&old, "/cpu"))
+    if (!tm_head(groups, lines, sizeof lines))
         return 0;
     for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
         /* hierarchy:controllers:path */
         strsep(&line, ":");
-        const char *controllers = strsep(&line, ":");
+        char *controllers = strsep(&line, ":");
         if (!line)
             continue;
         if (controllers[0] == '\0')
-            least = smallest_quota(root, line, least);
-        else if (strstr(controllers, "cpu") && !strstr(controllers, "cpuset"))
-            least = smallest_quota(old.path, line, least);
+            least = smallest_quota(root, "", line, quota_v2, least);
+        else if (names_cpu(controllers))
+            least = smallest_quota(root, "/cpu", line, quota_v1, least);
     }
     return least;
 }

@@ -145,10 +145,10 @@ int tm_process_main(const struct process_config *config)
                         : tm_worker_main(config->functions, config->functions_n);
 }
 
-/* What the host had buffered is the host's to write. Who has no buffer is not touched, to share its page. */
+/* What the host had buffered is the host's to write. Where there is nothing, the page stays shared. */
 static void drop_buffered(FILE *stream)
 {
-    if (__fbufsize(stream))
+    if (__fpending(stream) || (__freading(stream) && __fbufsize(stream)))
         __fpurge(stream);
 }
 

@@ -42,6 +42,9 @@ static const struct {
     {8, 8, "4:cpu,cpuacct:/a\n", {{V1 "quota_us", "-1\n"}, {V1 "period_us", "100000\n"}}},
     {8, 8, "4:cpu,cpuacct:/a\n", {{V1 "quota_us", "100000\n"}}},
     {8, 8, "3:cpuset:/a\n", {{V1 "quota_us", "100000\n"}, {V1 "period_us", "100000\n"}}},
+    {8, 8, "3:cpuacct:/a\n", {{V1 "quota_us", "100000\n"}, {V1 "period_us", "100000\n"}}},
+    {8, 1, "3:cpuacct,cpu:/a\n", {{V1 "quota_us", "100000\n"}, {V1 "period_us", "100000\n"}}},
+    {8, 1, "3:cpu:/a//b/\n", {{V1 "quota_us", "100000\n"}, {V1 "period_us", "100000\n"}}},
     /* Nothing of it is what it should be. */
     {8, 8, "0::/\n", {{"cpu.max", "100000 0\n"}}},
     {8, 8, "0::/\n", {{"cpu.max", "100000"}}},
