@@ -20,6 +20,9 @@
 /* No huge page is taken for less: it costs as much as several small ones, and there may be little to do. */
 #define HUGE_MIN  ((size_t)128 << 10)
 #define PART_SIZE (HUGE_SIZE / 32)
+/* One that is mapped by itself and no larger is kept for the next that fits, with its pages: runs of little input
+   need one each, and the system takes as long to map it as half of such a run takes. */
+#define SPARE_MAX HUGE_MIN
 /* More are not needed for what flows through; what does not find a place here is mapped by itself. */
 #define HUGES_MAX 64
 
@@ -37,6 +40,7 @@ struct piece {
 /* Of all below. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct piece *pieces;
+static struct piece *spare; /* of them, nobody's; NULL: none */
 static struct huge huges[HUGES_MAX];
 static unsigned huges_n;
 
@@ -139,12 +143,25 @@ static void take_out(struct piece *piece)
         piece->next->link = piece->link;
 }
 
+static struct piece *take_spare(size_t size)
+{
+    pthread_mutex_lock(&lock);
+    struct piece *piece = spare && size <= spare->size ? spare : NULL;
+    if (piece)
+        spare = NULL;
+    pthread_mutex_unlock(&lock);
+    return piece;
+}
+
 static void *new_piece(size_t n)
 {
     size_t size = whole(n);
     if (!size)
         return NULL;
-    struct piece *piece = size >= HUGE_SIZE ? tm_huge_map(size) : NULL;
+    struct piece *piece = take_spare(size);
+    if (piece)
+        return piece + 1;
+    piece = size >= HUGE_SIZE ? tm_huge_map(size) : NULL;
     if (!piece) {
         piece = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (piece == MAP_FAILED)
@@ -195,9 +212,26 @@ static void *remap(struct piece *piece, size_t n)
 static void free_piece(struct piece *piece)
 {
     pthread_mutex_lock(&lock);
-    take_out(piece);
+    bool kept = !spare && piece->size <= whole(SPARE_MAX);
+    if (kept)
+        spare = piece;
+    else
+        take_out(piece);
     pthread_mutex_unlock(&lock);
-    munmap(piece, piece->size);
+    if (!kept)
+        munmap(piece, piece->size);
+}
+
+/* A host may close the library, and go on. */
+static void __attribute__((destructor)) give_back(void)
+{
+    pthread_mutex_lock(&lock);
+    if (spare) {
+        take_out(spare);
+        munmap(spare, spare->size);
+    }
+    spare = NULL;
+    pthread_mutex_unlock(&lock);
 }
 
 /* ---- All ---- */
@@ -310,6 +344,6 @@ void tm_large_show(void)
 
 void tm_large_forget(void)
 {
-    pieces = NULL;
+    pieces = spare = NULL;
     huges_n = 0;
 }

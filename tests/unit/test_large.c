@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -110,6 +111,58 @@ static void test_parts(void **state)
     char *f = tm_large_new(64 * KIB);
     assert_int_not_equal((uintptr_t)f % (64 * KIB), 0);
     tm_large_free(f, 64 * KIB);
+}
+
+static bool is_mapped(const char *p)
+{
+    unsigned char page;
+    uintptr_t address = (uintptr_t)p & ~(uintptr_t)(sysconf(_SC_PAGESIZE) - 1);
+    return mincore((void *)address, 1, &page) == 0;
+}
+
+/* What is given back first, if it is not too large, is there for the next that it is large enough for, but for a child
+   that has nothing of it. */
+static void test_spare(void **state)
+{
+    (void)state;
+    if (SANITIZED)
+        return;
+    /* Whatever the tests before have left. */
+    char *first = tm_large_new(64 * KIB), *a = tm_large_new(100 * KIB),
+         *b = tm_large_new(127 * KIB);
+    tm_large_free(first, 64 * KIB);
+    first = tm_large_new(64 * KIB);
+    fill((void *)a, 100 * KIB);
+    tm_large_free(a, 100 * KIB);
+    assert_true(is_mapped(a));
+    tm_large_free(b, 127 * KIB);
+    assert_false(is_mapped(b));
+    b = tm_large_new(100 * KIB + 8192);
+    assert_ptr_not_equal(b, a);
+    char *again = tm_large_new(70 * KIB);
+    assert_ptr_equal(again, a);
+    tm_large_hide();
+    tm_large_free(again, 70 * KIB);
+    pid_t pid = fork();
+    if (pid == 0) {
+        tm_large_forget();
+        char *mine = is_mapped(a) ? NULL : tm_large_new(100 * KIB);
+        if (mine)
+            fill((void *)mine, 100 * KIB);
+        _exit(!mine);
+    }
+    tm_large_show();
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_ptr_equal(tm_large_grow(NULL, 0, 100 * KIB), a);
+    check((void *)a, 70 * KIB);
+    /* It is moved to where it fits as a whole. */
+    char *more = tm_large_grow(a, 70 * KIB, MIB);
+    check((void *)more, 70 * KIB);
+    tm_large_free(more, MIB);
+    tm_large_free(b, 100 * KIB + 8192);
+    tm_large_free(first, 64 * KIB);
 }
 
 /* More huge pages than are kept in mind: what is beyond is mapped by itself, and is as good. */
@@ -258,13 +311,10 @@ static void test_buf(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_many),
-        cmocka_unit_test(test_huge),
-        cmocka_unit_test(test_heap_of_worker),
-        cmocka_unit_test(test_children),
-        cmocka_unit_test(test_buf),
+        cmocka_unit_test(test_growth),   cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_spare),    cmocka_unit_test(test_many),
+        cmocka_unit_test(test_huge),     cmocka_unit_test(test_heap_of_worker),
+        cmocka_unit_test(test_children), cmocka_unit_test(test_buf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
