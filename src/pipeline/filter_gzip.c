@@ -25,10 +25,10 @@ static struct {
     CALLS(FILTER_CALL)
 } lib;
 
-static int load(err *e)
+int tm_filter_load_gzip(err *e)
 {
     static const char *const names[] = {CALLS(FILTER_NAME) NULL};
-    return tm_filter_load("gzip", LIBRARY, names, &lib, e);
+    return tm_filter_find("gzip", LIBRARY, names, &lib, e);
 }
 
 static int failed(const struct filter_io *io, const z_stream *z, int code, err *e)
@@ -110,9 +110,7 @@ int tm_filter_gunzip(struct filter_io *io, err *e)
 {
     z_stream z = {0};
     bool more = true;
-    int status = load(e);
-    if (status != TIDEMILL_OK)
-        return status;
+    int status = TIDEMILL_OK;
     if (lib.inflateInit2_(&z, WINDOW_GZIP, ZLIB_VERSION, (int)sizeof z) != Z_OK)
         return tm_err_memory(e, "gzip data");
     while (status == TIDEMILL_OK && more) {
@@ -130,9 +128,7 @@ int tm_filter_gzip(struct filter_io *io, err *e)
 {
     z_stream z = {0};
     bool last = false;
-    int status = load(e);
-    if (status != TIDEMILL_OK)
-        return status;
+    int status = TIDEMILL_OK;
     if (lib.deflateInit2_(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, WINDOW_GZIP, MEMORY,
                           Z_DEFAULT_STRATEGY, ZLIB_VERSION, (int)sizeof z) != Z_OK)
         return tm_err_memory(e, "gzip data");

@@ -16,18 +16,19 @@
 /* The only list of filters; a NULL ends it. */
 static const struct {
     const char *name;
+    int (*load)(err *e);
     int (*run)(struct filter_io *io, err *e);
     bool tells;
 } filters[] = {
 #ifdef TIDEMILL_GZIP
-    {"gunzip", tm_filter_gunzip, true},
-    {"gzip", tm_filter_gzip, false},
+    {"gunzip", tm_filter_load_gzip, tm_filter_gunzip, true},
+    {"gzip", tm_filter_load_gzip, tm_filter_gzip, false},
 #endif
 #ifdef TIDEMILL_ZSTD
-    {"unzstd", tm_filter_unzstd, true},
-    {"zstd", tm_filter_zstd, false},
+    {"unzstd", tm_filter_load_zstd, tm_filter_unzstd, true},
+    {"zstd", tm_filter_load_zstd, tm_filter_zstd, false},
 #endif
-    {NULL, NULL, false},
+    {NULL, NULL, NULL, false},
 };
 
 /* As ps and top show it: somebody may wonder who is at work. */
@@ -99,7 +100,7 @@ int tm_filter_emit(struct filter_io *io, size_t n, err *e)
     return tm_err_errno(e, TIDEMILL_E_SYSTEM, errno, "the filter cannot write");
 }
 
-int tm_filter_load(const char *kind, const char *library, const char *const *names, void *calls,
+int tm_filter_find(const char *kind, const char *library, const char *const *names, void *calls,
                    err *e)
 {
     /* It is never closed: this process is there for nothing else. */
@@ -125,11 +126,14 @@ int tm_filter_main(const char *name, int in, int out, int report)
         i++;
     if (!filters[i].name)
         return 2; /* started by hand, or by another version of us */
+    int status = filters[i].load(&why);
+    /* Whoever finds it by its name finds it at its work. */
     name_process(name);
     io.tells = filters[i].tells;
     io.have = malloc(FILTER_IN);
     io.made = malloc(FILTER_OUT);
-    int status = io.have && io.made ? filters[i].run(&io, &why) : tm_err_memory(&why, "");
+    if (status == TIDEMILL_OK)
+        status = io.have && io.made ? filters[i].run(&io, &why) : tm_err_memory(&why, "");
     free(io.have);
     free(io.made);
     return say_end(&io, status, why.message) ? 0 : 1;

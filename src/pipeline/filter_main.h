@@ -64,8 +64,11 @@ int tm_filter_emit(struct filter_io *io, size_t n, err *e);
  * Load the shared library of this name (dlopen(3)) and fill the struct `calls` by `names`, which a NULL ends:
  * who compresses nothing neither links nor loads it. E_SYSTEM.
  */
-int tm_filter_load(const char *kind, const char *library, const char *const *names, void *calls,
+int tm_filter_find(const char *kind, const char *library, const char *const *names, void *calls,
                    err *e);
+/* What comes before all else. */
+int tm_filter_load_gzip(err *e);
+int tm_filter_load_zstd(err *e);
 
 /* One filter: the whole input to the whole output. */
 int tm_filter_gunzip(struct filter_io *io, err *e);

@@ -34,10 +34,10 @@ static struct {
     CALLS(FILTER_CALL)
 } lib;
 
-static int load(err *e)
+int tm_filter_load_zstd(err *e)
 {
     static const char *const names[] = {CALLS(FILTER_NAME) NULL};
-    return tm_filter_load("zstd", LIBRARY, names, &lib, e);
+    return tm_filter_find("zstd", LIBRARY, names, &lib, e);
 }
 
 static int failed(const struct filter_io *io, bool first, size_t code, err *e)
@@ -121,16 +121,13 @@ static int decompress_frames(struct filter_io *io, ZSTD_DCtx *z, err *e)
 
 int tm_filter_unzstd(struct filter_io *io, err *e)
 {
-    int status = load(e);
-    if (status != TIDEMILL_OK)
-        return status;
     ZSTD_DCtx *z = lib.ZSTD_createDCtx();
     if (!z ||
         lib.ZSTD_isError(lib.ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, WINDOW_LOG_MAX))) {
         lib.ZSTD_freeDCtx(z);
         return tm_err_memory(e, "zstd data");
     }
-    status = decompress_frames(io, z, e);
+    int status = decompress_frames(io, z, e);
     lib.ZSTD_freeDCtx(z);
     return status;
 }
@@ -161,15 +158,12 @@ static int compress_all(struct filter_io *io, ZSTD_CCtx *z, err *e)
 /* The same input must give the same output: it goes in by whole buffers, however it came. */
 int tm_filter_zstd(struct filter_io *io, err *e)
 {
-    int status = load(e);
-    if (status != TIDEMILL_OK)
-        return status;
     ZSTD_CCtx *z = lib.ZSTD_createCCtx();
     if (!z || lib.ZSTD_isError(lib.ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1))) {
         lib.ZSTD_freeCCtx(z);
         return tm_err_memory(e, "zstd data");
     }
-    status = compress_all(io, z, e);
+    int status = compress_all(io, z, e);
     lib.ZSTD_freeCCtx(z);
     return status;
 }
