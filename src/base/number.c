@@ -309,12 +309,21 @@ static const double exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
+/* Without a branch, as nobody foresees the signs of data. */
+static inline double with_sign(double d, bool negative)
+{
+    uint64_t bits;
+    memcpy(&bits, &d, sizeof bits);
+    return double_of_bits(bits | (uint64_t)negative << 63);
+}
+
 /* Both are exact, so their division or product is rounded once. */
 static inline bool convert_exactly(const struct decimal *d, double *out)
 {
     if (d->cut || d->w >> 53 || d->e10 < -22 || d->e10 > 22)
         return false;
-    *out = d->e10 < 0 ? (double)d->w / exact[-d->e10] : (double)d->w * exact[d->e10];
+    double w = (double)(int64_t)d->w; /* signed, as processors have no other conversion */
+    *out = d->e10 < 0 ? w / exact[-d->e10] : w * exact[d->e10];
     return true;
 }
 
@@ -342,7 +351,7 @@ static enum number_kind finish(const struct decimal *d, int64_t *i, double *f)
     double value = convert(d);
     if (isinf(value))
         return NUMBER_WIDE;
-    *f = d->negative ? -value : value;
+    *f = with_sign(value, d->negative);
     return NUMBER_FLOAT;
 }
 
@@ -362,7 +371,7 @@ static inline enum number_kind read_short(struct slice s, int64_t *i, double *f)
     double value;
     if (!convert_exactly(&d, &value))
         return NUMBER_NONE;
-    *f = d.negative ? -value : value;
+    *f = with_sign(value, d.negative);
     return NUMBER_FLOAT;
 }
 
@@ -420,31 +429,61 @@ bool tm_number_fits_cell(struct slice s)
 
 /* ---- writing ---- */
 
-/* Two digits at a time. */
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                            "25262728293031323334353637383940414243444546474849"
+                            "50515253545556575859606162636465666768697071727374"
+                            "75767778798081828384858687888990919293949596979899";
+
+/* The smallest numbers of 1 to 20 digits. */
+static const uint64_t smallest[] = {
+    UINT64_C(0),
+    UINT64_C(10),
+    UINT64_C(100),
+    UINT64_C(1000),
+    UINT64_C(10000),
+    UINT64_C(100000),
+    UINT64_C(1000000),
+    UINT64_C(10000000),
+    UINT64_C(100000000),
+    UINT64_C(1000000000),
+    UINT64_C(10000000000),
+    UINT64_C(100000000000),
+    UINT64_C(1000000000000),
+    UINT64_C(10000000000000),
+    UINT64_C(100000000000000),
+    UINT64_C(1000000000000000),
+    UINT64_C(10000000000000000),
+    UINT64_C(100000000000000000),
+    UINT64_C(1000000000000000000),
+    UINT64_C(10000000000000000000),
+};
+
+static size_t count_digits(uint64_t v)
+{
+    /* log10(2) is a little more than 1233 / 4096. */
+    size_t n = (size_t)((64 - __builtin_clzll(v | 1)) * 1233 >> 12);
+    return n + (v >= smallest[n]);
+}
+
+/* Two digits at a time, the last ones first. */
 static size_t print_digits(char *out, uint64_t v)
 {
-    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-                                "25262728293031323334353637383940414243444546474849"
-                                "50515253545556575859606162636465666768697071727374"
-                                "75767778798081828384858687888990919293949596979899";
-    char text[20], *p = text + sizeof text;
+    size_t n = count_digits(v);
+    char *p = out + n;
     for (; v >= 100; v /= 100)
         memcpy(p -= 2, pairs + v % 100 * 2, 2);
     if (v >= 10)
-        memcpy(p -= 2, pairs + v * 2, 2);
+        memcpy(p - 2, pairs + v * 2, 2);
     else
-        *--p = (char)('0' + v);
-    size_t n = (size_t)(text + sizeof text - p);
-    memcpy(out, p, n);
+        p[-1] = (char)('0' + v);
     return n;
 }
 
 size_t tm_number_print_int(char *out, int64_t i)
 {
-    if (i >= 0)
-        return print_digits(out, (uint64_t)i);
+    size_t sign = i < 0;
     *out = '-';
-    return 1 + print_digits(out + 1, 0 - (uint64_t)i);
+    return sign + print_digits(out + sign, sign ? 0 - (uint64_t)i : (uint64_t)i);
 }
 
 /* floor(g * c / 2^128) with its last bit set when anything was cut off (rounding to odd). */
@@ -503,21 +542,20 @@ static inline bool has_few_decimals(double d, uint64_t *thousands)
 {
     if (!(d < 1e12) || d < 1e-3)
         return false;
-    *thousands = (uint64_t)(d * 1e3 + 0.5);
-    return (double)*thousands / 1e3 == d;
+    int64_t whole = (int64_t)(d * 1e3 + 0.5); /* signed: see convert_exactly() */
+    *thousands = (uint64_t)whole;
+    return (double)whole / 1e3 == d;
 }
 
-/* thousands / 1000 with one decimal at least. */
+/* thousands / 1000 with one decimal at least. All three are written; how many count is not foreseen. */
 static size_t print_few_decimals(char *out, uint64_t thousands)
 {
     size_t n = print_digits(out, thousands / 1000);
-    unsigned rest = (unsigned)(thousands % 1000);
-    out[n++] = '.';
-    for (unsigned unit = 100; unit && (rest || unit == 100); unit /= 10) {
-        out[n++] = (char)('0' + rest / unit);
-        rest %= unit;
-    }
-    return n;
+    size_t rest = (size_t)(thousands % 1000), last = rest % 100;
+    out[n] = '.';
+    out[n + 1] = (char)('0' + rest / 100);
+    memcpy(out + n + 2, pairs + last * 2, 2);
+    return n + 2 + (last != 0) + (last % 10 != 0);
 }
 
 /*
@@ -563,8 +601,8 @@ size_t tm_number_print_float(char *out, double d)
     memcpy(&bits, &d, sizeof bits);
     uint64_t fraction = bits & (((uint64_t)1 << 52) - 1);
     int biased = (int)(bits >> 52 & 0x7ff), exponent = 0;
-    if (sign)
-        *out++ = '-';
+    *out = '-';
+    out += sign;
     if (biased == 0x7ff) {
         memcpy(out, fraction ? "nan" : "inf", 3);
         return sign + 3;
