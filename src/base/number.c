@@ -564,7 +564,7 @@ static size_t print_few_decimals(char *out, uint64_t thousands)
  */
 static size_t print_decimal(char *out, uint64_t digits, int exponent)
 {
-    char text[20];
+    char text[20] = "";
     size_t n = print_digits(text, without_zeros(digits, &exponent)), used = 0;
     int first = exponent + (int)n - 1;
     if (first >= 16 || first < -5) {
