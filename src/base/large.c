@@ -222,10 +222,14 @@ static void free_piece(struct piece *piece)
         munmap(piece, piece->size);
 }
 
-/* A host may close the library, and go on. */
+/*
+ * A host may close the library, and go on. Where it exits nothing has to be done, nor waited for: a child that it has
+ * forked may have the lock from a thread that it has not.
+ */
 static void __attribute__((destructor)) give_back(void)
 {
-    pthread_mutex_lock(&lock);
+    if (pthread_mutex_trylock(&lock))
+        return;
     if (spare) {
         take_out(spare);
         munmap(spare, spare->size);

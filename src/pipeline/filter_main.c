@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +118,28 @@ int tm_filter_find(const char *kind, const char *library, const char *const *nam
                                dlerror());
 }
 
+/*
+ * What a library, or who loads it, has to say on the way is nobody's to hear: standard output and error are where
+ * frames go.
+ */
+static int load_quietly(int (*load)(err *e), err *e)
+{
+    const int outputs[] = {STDOUT_FILENO, STDERR_FILENO};
+    int kept[] = {-1, -1}, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    for (int i = 0; i < 2 && null >= 0; i++)
+        if ((kept[i] = fcntl(outputs[i], F_DUPFD_CLOEXEC, 0)) >= 0)
+            dup2(null, outputs[i]);
+    int status = load(e);
+    for (int i = 0; i < 2; i++)
+        if (kept[i] >= 0) {
+            dup2(kept[i], outputs[i]);
+            close(kept[i]);
+        }
+    if (null >= 0)
+        close(null);
+    return status;
+}
+
 int tm_filter_main(const char *name, int in, int out, int report)
 {
     struct filter_io io = {.in = in, .out = out, .report = report};
@@ -126,7 +149,7 @@ int tm_filter_main(const char *name, int in, int out, int report)
         i++;
     if (!filters[i].name)
         return 2; /* started by hand, or by another version of us */
-    int status = filters[i].load(&why);
+    int status = load_quietly(filters[i].load, &why);
     /* Whoever finds it by its name finds it at its work. */
     name_process(name);
     io.tells = filters[i].tells;

@@ -145,11 +145,14 @@ int tm_process_main(const struct process_config *config)
                         : tm_worker_main(config->functions, config->functions_n);
 }
 
-/* What the host had buffered is the host's to write. Where there is nothing, the page stays shared. */
-static void drop_buffered(FILE *stream)
+/* What the host had buffered is the host's to read and to write. Where it has nothing to write, the page stays shared. */
+static void drop_buffered(void)
 {
-    if (__fpending(stream) || (__freading(stream) && __fbufsize(stream)))
-        __fpurge(stream);
+    FILE *const streams[] = {stdout, stderr};
+    __fpurge(stdin);
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
+        if (__fpending(streams[i]))
+            __fpurge(streams[i]);
 }
 
 void tm_process_leave(int status)
@@ -176,9 +179,7 @@ static int __attribute__((noreturn)) child(void *data)
     tm_worker_ends = (struct worker_ends){WORKER_FD_IN, WORKER_FD_OUT, WORKER_FD_LIFE};
     if (start->places && !move_ends(start->places))
         _exit(126);
-    FILE *const streams[] = {stdin, stdout, stderr};
-    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
-        drop_buffered(streams[i]);
+    drop_buffered();
     tm_process_leave(tm_process_main(config));
 }
 

@@ -152,6 +152,13 @@ class Library(Base):
 
     NAMES = {"gzip": "libz.so.1", "zstd": "libzstd.so.1"}
 
+    def test_talkative(self):
+        """What is said on standard error while it is loaded does not get among the frames."""
+        for kind in PACK:
+            packed = harness.write("in.jsonl" + SUFFIX[kind], pack(kind, lines(3)))
+            done = harness.run(harness.script(ECHO, packed, isolation="fork"), env=dict(os.environ, LD_DEBUG="libs"))
+            self.assertEqual((done.returncode, done.stdout), (0, lines(3)))
+
     def run_without(self, *arguments, **options):
         broken = dict(os.environ, LD_LIBRARY_PATH=harness.scratch)
         for name in self.NAMES.values():

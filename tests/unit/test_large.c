@@ -10,9 +10,12 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -165,6 +168,37 @@ static void test_spare(void **state)
     tm_large_free(first, 64 * KIB);
 }
 
+static void *take_and_give(void *stop)
+{
+    while (!atomic_load((atomic_bool *)stop))
+        tm_large_free(tm_large_new(100 * KIB), 100 * KIB);
+    return NULL;
+}
+
+/* A child that the host forks while another thread is here: it can exit. */
+static void test_exits(void **state)
+{
+    atomic_bool stop = false;
+    pthread_t thread;
+    (void)state;
+    if (SANITIZED)
+        return;
+    assert_int_equal(pthread_create(&thread, NULL, take_and_give, &stop), 0);
+    for (int i = 0; i < 200; i++) {
+        int status;
+        fflush(NULL);
+        pid_t pid = fork();
+        if (pid == 0) {
+            alarm(10);
+            exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+    }
+    atomic_store(&stop, true);
+    pthread_join(thread, NULL);
+}
+
 /* More huge pages than are kept in mind: what is beyond is mapped by itself, and is as good. */
 static void test_many(void **state)
 {
@@ -311,10 +345,15 @@ static void test_buf(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_growth),   cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_spare),    cmocka_unit_test(test_many),
-        cmocka_unit_test(test_huge),     cmocka_unit_test(test_heap_of_worker),
-        cmocka_unit_test(test_children), cmocka_unit_test(test_buf),
+        cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_spare),
+        cmocka_unit_test(test_exits),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_huge),
+        cmocka_unit_test(test_heap_of_worker),
+        cmocka_unit_test(test_children),
+        cmocka_unit_test(test_buf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
