@@ -9,7 +9,8 @@
  * writes to afterwards, and those are the pages that it writes to all the time. Whatever else is forked, by a host or
  * a script, does.
  *
- * The pieces of a process are known in one place, under a lock. A huge page is kept as long as anything is in it.
+ * The pieces of a process are known in one place, under a lock. A huge page is kept as long as anything is in it; one
+ * small mapping that is given back is kept for whoever asks for the next.
  */
 #ifndef TM_BASE_LARGE_H
 #define TM_BASE_LARGE_H

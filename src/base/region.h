@@ -1,7 +1,7 @@
 /*
- * The region of a worker: a stretch of memory that the system may back with one huge page (madvise(2),
- * MADV_HUGEPAGE), unless there is little to do, for what a worker takes first and keeps. A process that starts pays for each page that it
- * touches; of this it gets all for the price of one, which is a good part of its start where page faults are
+ * The region of a worker: a stretch of memory for what a worker takes first and keeps, that the system may back with
+ * one huge page (madvise(2), MADV_HUGEPAGE), unless there is little to do. A process that starts pays for each page
+ * that it touches; of this it gets all for the price of one, which is a good part of its start where page faults are
  * dear, as in virtual machines.
  *
  * Only workers open one. Elsewhere, and when it is used up, it gives nothing, and who asks goes to the

@@ -11,7 +11,6 @@
 #define WINDOW_GZIP (15 + 16)
 #define MEMORY      8
 
-#define LIBRARY "libz.so." FILTER_TEXT(ZLIB_VER_MAJOR)
 #define CALLS(CALL)     \
     CALL(inflateInit2_) \
     CALL(inflate)       \
@@ -25,11 +24,8 @@ static struct {
     CALLS(FILTER_CALL)
 } lib;
 
-int tm_filter_load_gzip(err *e)
-{
-    static const char *const names[] = {CALLS(FILTER_NAME) NULL};
-    return tm_filter_find("gzip", LIBRARY, names, &lib, e);
-}
+const struct filter_library tm_filter_zlib = {"gzip", "libz.so." FILTER_TEXT(ZLIB_VER_MAJOR),
+                                              (const char *const[]){CALLS(FILTER_NAME) NULL}, &lib};
 
 static int failed(const struct filter_io *io, const z_stream *z, int code, err *e)
 {

@@ -17,17 +17,17 @@
 /* The only list of filters; a NULL ends it. */
 static const struct {
     const char *name;
-    int (*load)(err *e);
+    const struct filter_library *library;
     int (*run)(struct filter_io *io, err *e);
     bool tells;
 } filters[] = {
 #ifdef TIDEMILL_GZIP
-    {"gunzip", tm_filter_load_gzip, tm_filter_gunzip, true},
-    {"gzip", tm_filter_load_gzip, tm_filter_gzip, false},
+    {"gunzip", &tm_filter_zlib, tm_filter_gunzip, true},
+    {"gzip", &tm_filter_zlib, tm_filter_gzip, false},
 #endif
 #ifdef TIDEMILL_ZSTD
-    {"unzstd", tm_filter_load_zstd, tm_filter_unzstd, true},
-    {"zstd", tm_filter_load_zstd, tm_filter_zstd, false},
+    {"unzstd", &tm_filter_libzstd, tm_filter_unzstd, true},
+    {"zstd", &tm_filter_libzstd, tm_filter_zstd, false},
 #endif
     {NULL, NULL, NULL, false},
 };
@@ -101,35 +101,34 @@ int tm_filter_emit(struct filter_io *io, size_t n, err *e)
     return tm_err_errno(e, TIDEMILL_E_SYSTEM, errno, "the filter cannot write");
 }
 
-int tm_filter_find(const char *kind, const char *library, const char *const *names, void *calls,
-                   err *e)
+static int load(const struct filter_library *library, err *e)
 {
     /* It is never closed: this process is there for nothing else. */
-    void *loaded = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    for (size_t i = 0; loaded && names[i]; i++) {
-        void *call = dlsym(loaded, names[i]);
+    void *loaded = dlopen(library->file, RTLD_NOW | RTLD_LOCAL);
+    for (size_t i = 0; loaded && library->names[i]; i++) {
+        void *call = dlsym(loaded, library->names[i]);
         if (!call)
             loaded = NULL;
         /* A pointer to a function, as dlsym(3) hands it out. */
-        memcpy((char *)calls + i * sizeof call, &call, sizeof call);
+        memcpy((char *)library->calls + i * sizeof call, &call, sizeof call);
     }
     return loaded ? TIDEMILL_OK
-                  : tm_err_set(e, TIDEMILL_E_SYSTEM, "cannot load what %s data needs: %s", kind,
-                               dlerror());
+                  : tm_err_set(e, TIDEMILL_E_SYSTEM, "cannot load what %s data needs: %s",
+                               library->kind, dlerror());
 }
 
 /*
  * What a library, or who loads it, has to say on the way is nobody's to hear: standard output and error are where
  * frames go.
  */
-static int load_quietly(int (*load)(err *e), err *e)
+static int load_quietly(const struct filter_library *library, err *e)
 {
     const int outputs[] = {STDOUT_FILENO, STDERR_FILENO};
     int kept[] = {-1, -1}, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     for (int i = 0; i < 2 && null >= 0; i++)
         if ((kept[i] = fcntl(outputs[i], F_DUPFD_CLOEXEC, 0)) >= 0)
             dup2(null, outputs[i]);
-    int status = load(e);
+    int status = load(library, e);
     for (int i = 0; i < 2; i++)
         if (kept[i] >= 0) {
             dup2(kept[i], outputs[i]);
@@ -149,7 +148,7 @@ int tm_filter_main(const char *name, int in, int out, int report)
         i++;
     if (!filters[i].name)
         return 2; /* started by hand, or by another version of us */
-    int status = load_quietly(filters[i].load, &why);
+    int status = load_quietly(filters[i].library, &why);
     /* Whoever finds it by its name finds it at its work. */
     name_process(name);
     io.tells = filters[i].tells;

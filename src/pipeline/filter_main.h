@@ -60,15 +60,13 @@ int tm_filter_emit(struct filter_io *io, size_t n, err *e);
 #define FILTER_TEXT(major)   FILTER_TEXT_OF(major)
 #define FILTER_TEXT_OF(text) #text
 
-/*
- * Load the shared library of this name (dlopen(3)) and fill the struct `calls` by `names`, which a NULL ends:
- * who compresses nothing neither links nor loads it. E_SYSTEM.
- */
-int tm_filter_find(const char *kind, const char *library, const char *const *names, void *calls,
-                   err *e);
-/* What comes before all else. */
-int tm_filter_load_gzip(err *e);
-int tm_filter_load_zstd(err *e);
+/* A shared library that a filter loads (dlopen(3)) before all else: who compresses nothing neither links nor loads it. */
+struct filter_library {
+    const char *kind, *file;
+    const char *const *names; /* of the calls; a NULL ends them */
+    void *calls;              /* the struct of their pointers */
+};
+extern const struct filter_library tm_filter_zlib, tm_filter_libzstd;
 
 /* One filter: the whole input to the whole output. */
 int tm_filter_gunzip(struct filter_io *io, err *e);

@@ -16,7 +16,6 @@
  */
 #define WINDOW_LOG_MAX 27
 
-#define LIBRARY "libzstd.so." FILTER_TEXT(ZSTD_VERSION_MAJOR)
 #define CALLS(CALL)              \
     CALL(ZSTD_createDCtx)        \
     CALL(ZSTD_DCtx_setParameter) \
@@ -34,11 +33,9 @@ static struct {
     CALLS(FILTER_CALL)
 } lib;
 
-int tm_filter_load_zstd(err *e)
-{
-    static const char *const names[] = {CALLS(FILTER_NAME) NULL};
-    return tm_filter_find("zstd", LIBRARY, names, &lib, e);
-}
+const struct filter_library tm_filter_libzstd = {
+    "zstd", "libzstd.so." FILTER_TEXT(ZSTD_VERSION_MAJOR),
+    (const char *const[]){CALLS(FILTER_NAME) NULL}, &lib};
 
 static int failed(const struct filter_io *io, bool first, size_t code, err *e)
 {
