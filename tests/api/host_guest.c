@@ -314,8 +314,27 @@ static void loud(int fd, int kept, const char *path)
     CHECK(dup2(kept, fd) == fd && close(kept) == 0);
 }
 
+/* What the host has pushed back into a standard input that it has not read is not for its workers. */
+static void private_input(void)
+{
+    write_file("in.jsonl", "{}\n", 3);
+    CHECK(ungetc('U', stdin) == 'U');
+    tidemill_job *job = opened(JOB("input.path", "in.jsonl", "output.path", "out.jsonl",
+                                   "transform.inline",
+                                   "return function(r) r.s = io.read('a') return r end"));
+    tidemill_run *run = new_run(job, NULL);
+    CHECK_OK(tidemill_run_wait(run, &error));
+    tidemill_run_free(run);
+    tidemill_job_free(job);
+    struct bytes out = read_file("out.jsonl");
+    CHECK(strcmp(out.p, "{\"s\":\"\"}\n") == 0);
+    bytes_free(&out);
+    CHECK(getchar() == 'U');
+}
+
 int main(void)
 {
+    private_input();
     /* Buffered output of the host is written once, by the host. */
     int out = silent(STDOUT_FILENO, "../stdout");
     everything();
