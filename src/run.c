@@ -294,16 +294,6 @@ static int64_t sooner(int64_t a, int64_t b)
     return a == 0 || (b && b < a) ? b : a;
 }
 
-static int move_worker(struct tidemill_run *run, struct worker_handle *w, err *e)
-{
-    if (w->state == WORKER_NONE)
-        return TIDEMILL_OK;
-    if (w->in.ready)
-        tell(w);
-    bool ready = w->out.ready || w->end.ready;
-    return ready && !w->gone ? tm_collector_read(&run->collector, w, e) : TIDEMILL_OK;
-}
-
 /* Workers that are gone, but for the one whose turn it is: what that has said counts first. */
 static int bury(struct tidemill_run *run, err *e)
 {
@@ -325,8 +315,9 @@ static int move_bytes(struct tidemill_run *run, err *e)
         status = tm_sink_flush(&run->quarantine, e);
     if (run->phase == RUN_GOING && !run->stopping)
         tm_source_move(&run->source);
-    for (uint32_t i = 0; i < run->plan->workers && status == TIDEMILL_OK; i++)
-        status = move_worker(run, &run->pool->workers[i], e);
+    for (uint32_t i = 0; i < run->plan->workers; i++)
+        if (run->pool->workers[i].state != WORKER_NONE && run->pool->workers[i].in.ready)
+            tell(&run->pool->workers[i]);
     return status;
 }
 
@@ -422,6 +413,8 @@ static int advance(struct tidemill_run *run, err *e)
     int status = TIDEMILL_OK;
     if (run->phase == RUN_GOING)
         status = tm_collector_merge(&run->collector, e);
+    if (status == TIDEMILL_OK)
+        status = tm_collector_read(&run->collector, e);
     if (status == TIDEMILL_OK)
         status = bury(run, e);
     if (status == TIDEMILL_OK && run->phase == RUN_GOING && run->dispatcher.done &&

@@ -4,6 +4,10 @@
 #include "pipeline/collector.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
+
+/* Results of this size are worth a look whether they can go on unread. */
+#define SPLICED_MIN ((size_t)64 << 10)
 
 static void take_log(const struct collector *c, const struct frame *f)
 {
@@ -52,14 +56,22 @@ static int take_answers(struct collector *c, struct worker_handle *w, err *e)
     return TIDEMILL_OK;
 }
 
-int tm_collector_read(struct collector *c, struct worker_handle *w, err *e)
+static bool is_ready(const struct worker_handle *w)
 {
+    return w->state != WORKER_NONE && !w->gone && (w->out.ready || w->end.ready);
+}
+
+/* One read of a worker's pipe, and what can be taken of it before its turn. */
+static int read_worker(struct collector *c, struct worker_handle *w, err *e)
+{
+    bool ended = w->end.ready;
+    w->out.ready = w->end.ready = 0;
     switch (tm_frame_fill(&w->reader, w->process.out)) {
     case FILL_BYTES:
         break;
     case FILL_BLOCK:
         /* What it has started may hold its end of the pipe; it has ended nevertheless. */
-        w->gone = w->end.ready;
+        w->gone = ended;
         break;
     case FILL_END:
         w->gone = true;
@@ -73,15 +85,29 @@ int tm_collector_read(struct collector *c, struct worker_handle *w, err *e)
     return take_answers(c, w, e);
 }
 
-/* Commit one frame of the worker of the first chunk, from this reader. */
-static int commit(struct collector *c, struct worker_handle *w, struct frame_reader *from, err *e)
+int tm_collector_read(struct collector *c, err *e)
 {
-    struct frame f;
+    int status = TIDEMILL_OK;
+    for (uint32_t i = 0; i < c->pool->plan->workers && status == TIDEMILL_OK; i++)
+        if (is_ready(&c->pool->workers[i]))
+            status = read_worker(c, &c->pool->workers[i], e);
+    return status;
+}
+
+/* A RESULT in its turn. */
+struct result {
+    struct frame frame;
+    struct piped piped; /* what comes behind that, in the pipe */
+};
+
+/* Commit one frame of the worker of the first chunk. */
+static int commit(struct collector *c, struct worker_handle *w, const struct result *result, err *e)
+{
     struct chunk *chunk = c->merger->first;
-    if (tm_frame_next(from, &f) != FRAME_TAKEN || w->hand_n == 0 || w->hand[0] != chunk)
+    if (w->hand_n == 0 || w->hand[0] != chunk)
         return tm_recovery_died(c->recovery, w, RECOVERY_GARBAGE, e);
     uint32_t before = chunk->done;
-    int status = tm_merger_result(c->merger, f.payload, e);
+    int status = tm_merger_result(c->merger, result->frame.payload, result->piped, e);
     if (chunk->done > before)
         tm_recovery_progress(c->recovery, chunk);
     /* A record that fails the job has a number; a frame that is broken has none. */
@@ -90,22 +116,62 @@ static int commit(struct collector *c, struct worker_handle *w, struct frame_rea
     return status == TIDEMILL_OK ? tm_recovery_next(c->recovery, w, e) : status;
 }
 
+/* Are all these bytes in the pipe? See ioctl(2), FIONREAD. */
+static bool is_there(int pipe, size_t n)
+{
+    int there;
+    return ioctl(pipe, FIONREAD, &there) == 0 && there >= 0 && (size_t)there >= n;
+}
+
+/*
+ * A worker's next frame, if it is as large as its last one and nothing but rows that can go on as they are: of that
+ * only the beginning is read. It is there as a whole, so that a worker's death cannot leave a part of it written.
+ */
+static bool read_begin(const struct collector *c, struct worker_handle *w, struct result *result)
+{
+    struct frame *f = &result->frame;
+    int pipe = w->process.out;
+    size_t rest;
+    if (w->reader.last < SPLICED_MIN || frame_pending(&w->reader) || w->state == WORKER_ENDING ||
+        !tm_output_splices(c->merger->output) ||
+        tm_frame_fill_head(&w->reader, pipe, RESULT_ROWS_AT) != FILL_BYTES ||
+        !tm_frame_begun(&w->reader, f, &rest) || f->type != FRAME_RESULT ||
+        !tm_protocol_only_rows(f->payload, rest) || !is_there(pipe, rest))
+        return false;
+    tm_frame_take_begun(&w->reader, f, rest);
+    result->piped = (struct piped){pipe, rest};
+    w->out.ready = w->end.ready = 0;
+    return true;
+}
+
+/* The next RESULT that was said, or left by processes before. */
+static bool next_result(struct frame_reader *from, struct result *result)
+{
+    return tm_frame_type(from) == FRAME_RESULT &&
+           tm_frame_next(from, &result->frame) == FRAME_TAKEN;
+}
+
 /* Let the worker of the first chunk have a frame committed. *more: there may be another. */
 static int take_result(struct collector *c, struct worker_handle *w, bool *more, err *e)
 {
+    struct result result = {0};
     const struct chunk *chunk = c->merger->first;
-    int status = take_answers(c, w, e);
+    bool left = frame_pending(&w->left) > 0;
+    bool begun = !left && is_ready(w) && read_begin(c, w, &result);
+    int status = TIDEMILL_OK;
+    if (!begun)
+        status = is_ready(w) ? read_worker(c, w, e) : take_answers(c, w, e);
     if (status != TIDEMILL_OK)
         return status;
     *more = true;
-    if (frame_pending(&w->left))
-        return commit(c, w, &w->left, e);
+    if (left && next_result(&w->left, &result))
+        return commit(c, w, &result, e);
     if (w->state == WORKER_NONE) {
         status = tm_recovery_restart(c->recovery, w, e);
         *more = w->state != WORKER_NONE || w->hand_n == 0;
         return status;
     }
-    if (tm_frame_type(&w->reader) != FRAME_RESULT) {
+    if (!begun && !next_result(&w->reader, &result)) {
         *more = w->gone;
         const char *garbage = w->garbage ? RECOVERY_GARBAGE : NULL;
         return w->gone ? tm_recovery_died(c->recovery, w, garbage, e) : TIDEMILL_OK;
@@ -113,7 +179,7 @@ static int take_result(struct collector *c, struct worker_handle *w, bool *more,
     /* Nobody has results of a chunk that was not handed over wholly. */
     if (tm_link_holds(&w->link, (struct slice){chunk->p, chunk->n}))
         return tm_recovery_died(c->recovery, w, RECOVERY_GARBAGE, e);
-    return commit(c, w, &w->reader, e);
+    return commit(c, w, &result, e);
 }
 
 int tm_collector_merge(struct collector *c, err *e)

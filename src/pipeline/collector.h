@@ -28,10 +28,12 @@ static inline bool collector_wants(const struct collector *c, const struct worke
     return !w->gone && (collector_turn(c, w) || ahead < COLLECTOR_AHEAD_MAX);
 }
 
-/* One read of a worker's pipe, and what can be taken of it before its turn. */
-int tm_collector_read(struct collector *c, struct worker_handle *w, err *e);
-
-/* Commit what is there and has its turn. The statuses of tm_merger_result. */
+/*
+ * Once a turn of the loop. First commit what is there and has its turn: whose pipe is ready is read when its turn
+ * comes, as its results need not be read at all where they can go on as they are. Then, in any phase, read whoever is
+ * ready still. The statuses of tm_merger_result.
+ */
 int tm_collector_merge(struct collector *c, err *e);
+int tm_collector_read(struct collector *c, err *e);
 
 #endif

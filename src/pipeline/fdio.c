@@ -45,6 +45,7 @@ int tm_fdio_open(struct fdio *f, int fd, int flags, err *e)
     if (fstat(fd, &st) < 0)
         return tm_err_errno(e, TIDEMILL_E_SYSTEM, errno, "descriptor %d cannot be used", fd);
     f->kind = kind_of(&st);
+    f->device = S_ISCHR(st.st_mode);
     if (f->kind == FDIO_FILE)
         return TIDEMILL_OK;
     if (!is_open_for(fd, flags))
@@ -107,6 +108,11 @@ ssize_t tm_fdio_write(const struct fdio *f, const void *p, size_t n)
         n = n < PIPE_BUF ? n : PIPE_BUF;
     }
     return write(f->fd, p, n);
+}
+
+ssize_t tm_fdio_splice(const struct fdio *f, struct piped bytes)
+{
+    return splice(bytes.fd, NULL, f->fd, NULL, bytes.n, SPLICE_F_NONBLOCK);
 }
 
 void tm_sigpipe_enter(struct sigpipe_guard *g)

@@ -24,6 +24,7 @@ struct fdio {
     int fd;     /* to use */
     bool owned; /* to close */
     enum fdio_kind kind;
+    bool device; /* a character device, such as a terminal or /dev/null */
 };
 
 /* Do both speak of the same file? */
@@ -41,6 +42,23 @@ void tm_fdio_close(struct fdio *f);
 /* As read(2) and write(2); -1 with EAGAIN when it would block. */
 ssize_t tm_fdio_read(const struct fdio *f, void *p, size_t n);
 ssize_t tm_fdio_write(const struct fdio *f, const void *p, size_t n);
+
+/* Bytes that are all in a pipe of ours, where nobody has read them. */
+struct piped {
+    int fd;
+    size_t n; /* 0: none */
+};
+
+/*
+ * As splice(2), from the pipe; waits for neither, but as tm_fdio_write does for a file. What is gone from the pipe
+ * then was copied, or dropped: not so with pipes and sockets, which would keep the pages of whoever lent them to the
+ * pipe, and are not spliced to.
+ */
+ssize_t tm_fdio_splice(const struct fdio *f, struct piped bytes);
+static inline bool fdio_splices(const struct fdio *f)
+{
+    return f->kind == FDIO_FILE || (f->kind == FDIO_REOPENED && f->device);
+}
 
 /*
  * SIGPIPE, kept from the host: blocked for this thread between the two, and one that our writes

@@ -93,10 +93,8 @@ static size_t wanted(const struct frame_reader *r)
     return whole > READ_MIN && whole > r->in.n ? whole - r->in.n + FRAME_HEADER : want;
 }
 
-enum frame_fill tm_frame_fill(struct frame_reader *r, int fd)
+static enum frame_fill fill(struct frame_reader *r, int fd, size_t want)
 {
-    forget_taken(r);
-    size_t want = wanted(r);
     if (!buf_reserve(&r->in, want)) {
         errno = ENOMEM;
         return FILL_ERROR;
@@ -106,6 +104,36 @@ enum frame_fill tm_frame_fill(struct frame_reader *r, int fd)
         return errno == EAGAIN || errno == EINTR ? FILL_BLOCK : FILL_ERROR;
     r->in.n += (size_t)n;
     return n ? FILL_BYTES : FILL_END;
+}
+
+enum frame_fill tm_frame_fill(struct frame_reader *r, int fd)
+{
+    forget_taken(r);
+    return fill(r, fd, wanted(r));
+}
+
+enum frame_fill tm_frame_fill_head(struct frame_reader *r, int fd, size_t payload)
+{
+    forget_taken(r);
+    return fill(r, fd, FRAME_HEADER + payload);
+}
+
+bool tm_frame_begun(const struct frame_reader *r, struct frame *out, size_t *rest)
+{
+    size_t length, there;
+    if (peek(r, &out->type, &length) != FRAME_TAKEN)
+        return false;
+    there = frame_pending(r) - FRAME_HEADER;
+    out->payload = (struct slice){r->in.p + r->at + FRAME_HEADER, there < length ? there : length};
+    *rest = length - out->payload.n;
+    return *rest > 0;
+}
+
+void tm_frame_take_begun(struct frame_reader *r, const struct frame *f, size_t rest)
+{
+    size_t there = FRAME_HEADER + f->payload.n;
+    r->last = there + rest;
+    r->at += there;
 }
 
 enum frame_next tm_frame_next(struct frame_reader *r, struct frame *out)

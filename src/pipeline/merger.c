@@ -20,6 +20,7 @@ struct commit {
     struct merger *m;
     struct chunk *chunk;
     struct cursor in;
+    struct piped piped; /* what comes behind that */
     uint32_t n; /* names of the rows before, for LAYOUT_SAME */
     const struct slice *names;
 };
@@ -106,10 +107,15 @@ static bool get_rows(struct commit *t, struct rows_item *item)
         if (!t->names)
             return false;
     }
-    item->as.bytes = tm_cursor_bytes(in);
+    if (in->n == sizeof(uint32_t) && t->piped.n) {
+        item->as.piped = t->piped;
+        in->bad = tm_cursor_u32(in) != t->piped.n;
+    } else {
+        item->as.bytes = tm_cursor_bytes(in);
+    }
     /* Rows in fixed columns before any were fixed would be rows under no header. */
     bool early = item->as.fixed && item->rows && !t->m->output->fixed;
-    return !in->bad && !early && (item->rows > 0 || item->as.bytes.n == 0);
+    return !in->bad && !early && (item->rows > 0 || item->as.bytes.n + item->as.piped.n == 0);
 }
 
 static bool has_record(const struct commit *t, uint32_t number)
@@ -254,9 +260,10 @@ static void note_pace(struct merger *m, const struct chunk *c, uint64_t spent)
     m->growth = learned(m->growth, (double)c->given / (double)c->n);
 }
 
-int tm_merger_result(struct merger *m, struct slice payload, err *e)
+int tm_merger_result(struct merger *m, struct slice payload, struct piped piped, err *e)
 {
-    struct commit t = {.m = m, .chunk = m->first, .in = {payload.p, payload.n, false}};
+    struct commit t = {
+        .m = m, .chunk = m->first, .in = {payload.p, payload.n, false}, .piped = piped};
     tm_arena_reset(&m->arena);
     uint64_t sequence = tm_cursor_u64(&t.in);
     uint32_t through = tm_cursor_u32(&t.in);
@@ -273,7 +280,7 @@ int tm_merger_result(struct merger *m, struct slice payload, err *e)
     }
     if (through != t.chunk->done)
         return broken(e);
-    t.chunk->given += payload.n;
+    t.chunk->given += payload.n + piped.n;
     if (through == t.chunk->records && !t.chunk->part)
         note_pace(m, t.chunk, spent);
     return TIDEMILL_OK;

@@ -33,10 +33,11 @@ void tm_merger_release(struct merger *m);
 void tm_merger_add(struct merger *m, struct chunk *c);
 
 /*
- * Commit one RESULT frame of the first chunk's worker. E_WORKER when it is broken; the status of a
+ * Commit one RESULT frame of the first chunk's worker; `piped` are the last bytes of it, which are rows then
+ * (tm_protocol_only_rows), where they were left in the pipe. E_WORKER when it is broken; the status of a
  * record when that fails the job; E_OUTPUT, E_MEMORY.
  */
-int tm_merger_result(struct merger *m, struct slice payload, err *e);
+int tm_merger_result(struct merger *m, struct slice payload, struct piped piped, err *e);
 
 /* Commit chunks at the front that need no worker, and take out those that are done. */
 int tm_merger_advance(struct merger *m, err *e);

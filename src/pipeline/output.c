@@ -97,6 +97,17 @@ static bool same_names(const struct output *o, const struct rows *rows)
     return true;
 }
 
+/* Do rows become other bytes here? */
+static bool finishes_rows(const struct output *o)
+{
+    return o->finish && o->format->finish_rows;
+}
+
+bool tm_output_splices(const struct output *o)
+{
+    return o->begun && !finishes_rows(o) && tm_sink_splices(o->sink);
+}
+
 int tm_output_rows(struct output *o, const struct rows *rows, err *e)
 {
     struct slice bytes = rows->bytes;
@@ -115,7 +126,9 @@ int tm_output_rows(struct output *o, const struct rows *rows, err *e)
             return tm_err_memory(e, "the output");
         bytes = buf_view(&o->relaid);
     }
-    if (!o->finish || !o->format->finish_rows)
+    if (rows->piped.n)
+        return tm_sink_splice(o->sink, rows->piped, e);
+    if (!finishes_rows(o))
         return tm_sink_write(o->sink, bytes, e);
     status = o->format->finish_rows(o->finish, &o->scratch, bytes, e);
     return status == TIDEMILL_OK ? write_scratch(o, e) : status;

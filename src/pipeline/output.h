@@ -14,6 +14,7 @@ struct rows {
     uint32_t n; /* of names */
     const struct slice *names;
     struct slice bytes;
+    struct piped piped; /* instead of those: see tm_output_splices() */
 };
 
 struct output {
@@ -39,6 +40,9 @@ void tm_output_release(struct output *o);
  * fields are not the output's columns. `n` items. Fixes nothing.
  */
 int tm_output_fits(const struct output *o, const struct rows *rows, size_t n, err *e);
+
+/* May rows in the fixed columns go from a pipe to where the output goes, as they are and unread? */
+bool tm_output_splices(const struct output *o);
 
 /* Write rows that fit; the first ones fix the columns. */
 int tm_output_rows(struct output *o, const struct rows *rows, err *e);

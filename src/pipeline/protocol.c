@@ -172,3 +172,13 @@ bool tm_protocol_get_chunk(struct cursor *c, struct protocol_chunk *chunk)
     chunk->pace.times = tm_cursor_u32(c);
     return !c->bad;
 }
+
+bool tm_protocol_only_rows(struct slice begin, size_t rest)
+{
+    struct cursor c = {begin.p, begin.n, false};
+    tm_cursor_take(&c, 8 + 4 + 8);
+    bool rows = tm_cursor_u8(&c) == ITEM_ROWS;
+    tm_cursor_take(&c, 3 * sizeof(uint32_t));
+    bool fixed = tm_cursor_u8(&c) == LAYOUT_FIXED;
+    return begin.n == RESULT_ROWS_AT && rows && fixed && tm_cursor_u32(&c) == rest && !c.bad;
+}

@@ -57,6 +57,9 @@ enum item_layout {
     LAYOUT_NAMES, /* named here */
 };
 
+/* So much of a RESULT comes before the bytes of its first item, if these are rows in fixed columns. */
+#define RESULT_ROWS_AT 38
+
 struct protocol_job {
     uint32_t worker; /* 1-based */
     bool check;      /* compile the script, answer, end */
@@ -104,6 +107,9 @@ bool tm_protocol_get_file(struct cursor *c, struct arena *arena, uint32_t *id, s
 bool tm_protocol_put_chunk(struct buf *b, const struct protocol_chunk *chunk, size_t length);
 /* What remains in the cursor are the bytes. */
 bool tm_protocol_get_chunk(struct cursor *c, struct protocol_chunk *chunk);
+
+/* Is a RESULT that begins like this, and has `rest` bytes more, nothing but rows in fixed columns? */
+bool tm_protocol_only_rows(struct slice begin, size_t rest);
 
 /* How a job's options and a format make a dialect; the same on both sides. */
 int tm_dialect_input(const struct spec *spec, const struct format *f, struct arena *arena,

@@ -101,7 +101,7 @@ void tm_results_begin(struct results *r, uint64_t sequence, uint32_t through)
     tm_buf_u64(&r->out, 0);
 }
 
-bool tm_results_end(struct results *r, uint64_t nanoseconds, struct slice *frame)
+bool tm_results_end(struct results *r, uint64_t nanoseconds)
 {
     close_item(r);
     if (!tm_frame_end(&r->out, r->frame, 0))
@@ -109,7 +109,6 @@ bool tm_results_end(struct results *r, uint64_t nanoseconds, struct slice *frame
     patch_u32(&r->out, r->through_at, r->through);
     patch_u32(&r->out, r->through_at + 4, nanoseconds & UINT32_MAX);
     patch_u32(&r->out, r->through_at + 8, nanoseconds >> 32);
-    *frame = buf_view(&r->out);
     return true;
 }
 

@@ -64,8 +64,8 @@ void tm_results_release(struct results *r);
 
 /* Begin a chunk's first frame, or go on with the next. */
 void tm_results_begin(struct results *r, uint64_t sequence, uint32_t through);
-/* The frame, finished; false when it could not be held. Then begin again. */
-bool tm_results_end(struct results *r, uint64_t nanoseconds, struct slice *frame);
+/* The frame, in `out`, is finished; false when it could not be held. Send it, then begin again. */
+bool tm_results_end(struct results *r, uint64_t nanoseconds);
 
 /* A call begins, for these records (borrowed until it ends). */
 void tm_results_call(struct results *r, const uint32_t *members, uint32_t n);

@@ -186,7 +186,7 @@ static int open_file(struct sink *s, const struct stat *old, err *e)
         return cannot(s, number, e);
     if (old)
         take_over_mode(fd, old);
-    s->io = (struct fdio){fd, true, FDIO_FILE};
+    s->io = (struct fdio){.fd = fd, .owned = true, .kind = FDIO_FILE};
     return TIDEMILL_OK;
 }
 
@@ -447,6 +447,50 @@ int tm_sink_write(struct sink *s, struct slice bytes, err *e)
     if (s->abandoned)
         return TIDEMILL_OK;
     return s->packs ? tm_filter_put(&s->filter, bytes, e) : store(s, bytes, e);
+}
+
+bool tm_sink_splices(const struct sink *s)
+{
+    return has_descriptor(s) && fdio_splices(&s->io) && !s->unspliced && !s->packs &&
+           !s->abandoned && sink_pending(s) == 0;
+}
+
+/* Bytes of a pipe become pending. */
+static int take_piped(struct sink *s, struct piped bytes, err *e)
+{
+    if (!buf_reserve(&s->pending, bytes.n))
+        return tm_err_memory(e, "the output");
+    while (bytes.n) {
+        ssize_t n = read(bytes.fd, s->pending.p + s->pending.n, bytes.n);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            s->broken = EIO;
+            return tm_err_set(e, TIDEMILL_E_OUTPUT,
+                              "cannot write '%s': a worker has taken back results that it had sent",
+                              s->name);
+        }
+        s->pending.n += (size_t)n;
+        bytes.n -= (size_t)n;
+    }
+    return TIDEMILL_OK;
+}
+
+int tm_sink_splice(struct sink *s, struct piped bytes, err *e)
+{
+    s->bytes += bytes.n;
+    while (bytes.n) {
+        ssize_t n = tm_fdio_splice(&s->io, bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            /* What is wrong, if anything is, write(2) says. */
+            s->unspliced = n == 0 || errno != EAGAIN;
+            return take_piped(s, bytes, e);
+        }
+        bytes.n -= (size_t)n;
+    }
+    return TIDEMILL_OK;
 }
 
 int tm_sink_flush(struct sink *s, err *e)

@@ -168,7 +168,7 @@ static int open_path(struct source *s, const char *path, err *e)
         return tm_err_errno(e, TIDEMILL_E_INPUT, errno, "cannot open it");
     if (!s->fifo)
         return tm_fdio_own(&s->io, fd, O_RDONLY, e);
-    s->io = (struct fdio){fd, true, FDIO_REOPENED};
+    s->io = (struct fdio){.fd = fd, .owned = true, .kind = FDIO_REOPENED};
     return TIDEMILL_OK;
 }
 

@@ -19,8 +19,8 @@
 #define MEMORY_ROOM ((rlim_t)8 << 20)
 /* Less than that, as the memory that malloc keeps is part of the process. */
 #define HEAP_KEPT ((size_t)4 << 20)
-/* A frame of results is the pipe's, or up to twice that where little is left of its chunk. */
-#define RESULTS_ROOM ((size_t)512 << 10)
+/* A frame of results is the pipe's, or half as much more where little is left of its chunk. */
+#define RESULTS_ROOM ((size_t)384 << 10)
 
 struct worker_ends tm_worker_ends = {WORKER_FD_IN, WORKER_FD_OUT, WORKER_FD_LIFE};
 
@@ -303,6 +303,7 @@ static void release(struct worker *w)
     tm_arena_release(&w->job_arena);
     tm_frame_reader_release(&w->in);
     tm_results_release(&w->results);
+    tm_lender_release(&w->lender);
     tm_heap_free(w);
 }
 
@@ -392,6 +393,7 @@ int tm_worker_main(const struct script_function *functions, size_t functions_n)
     w->functions_n = functions_n;
     tm_frame_reader_init(&w->in, UINT32_MAX);
     tm_results_init(&w->results, RESULTS_ROOM);
+    w->lender.room = RESULTS_ROOM;
     while (more) {
         switch (tm_frame_next(&w->in, &f)) {
         case FRAME_TAKEN:

@@ -27,11 +27,11 @@ static void __attribute__((noreturn)) leave_for_memory(void)
 /* Hand over what is done of the chunk, and begin the next frame. */
 static void flush_results(struct worker *w)
 {
-    struct slice frame;
     uint64_t spent = (uint64_t)(clock_now() - w->began);
-    if (!tm_results_end(&w->results, spent, &frame))
+    if (!tm_results_end(&w->results, spent))
         leave_for_memory();
-    tm_worker_send(frame);
+    if (!tm_lender_send(&w->lender, tm_worker_ends.out, &w->results.out))
+        _exit(WORKER_EXIT_LOST);
     w->flushed = clock_now();
     w->handed = w->results.through;
     if (w->pace.times && --w->pace.times == 0)

@@ -6,6 +6,7 @@
 
 #include "format/intake.h"
 #include "pipeline/frame.h"
+#include "pipeline/lender.h"
 #include "pipeline/results.h"
 #include "pipeline/worker.h"
 
@@ -51,6 +52,7 @@ struct worker {
     struct output_dialect dialect;
     struct writer *writer;
     struct results results;
+    struct lender lender; /* of their frames */
     bool in_chunk;
     bool has_called; /* the script, for a record */
     struct worker_file file;

@@ -63,7 +63,7 @@ static void commit(struct merger *m, struct frame_reader *reader, bool skip)
     err e = {0};
     int status = TIDEMILL_OK;
     while (status == TIDEMILL_OK && tm_frame_next(reader, &f) == FRAME_TAKEN)
-        status = tm_merger_result(m, f.payload, &e);
+        status = tm_merger_result(m, f.payload, (struct piped){0}, &e);
     CHECK(e.status == status);
     CHECK(c->done <= c->part_end);
     CHECK(m->stats.read == m->stats.kept + m->stats.dropped + m->stats.failed);

@@ -138,6 +138,53 @@ static void test_alike(void **state)
     close(fds[1]);
 }
 
+/* A frame of which the reader gets the beginning, and somebody else the rest; then one as usual. */
+static void test_begun(void **state)
+{
+    struct frame_reader r;
+    struct frame f = {0};
+    struct buf b;
+    int fds[2];
+    size_t rest = 0;
+    char behind[60];
+    (void)state;
+    tm_buf_init(&b);
+    put(&b, 5);
+    put(&b, 3);
+    assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+    tm_frame_reader_init(&r, PAYLOAD_MAX);
+    assert_false(tm_frame_begun(&r, &f, &rest));
+    assert_int_equal(tm_frame_fill_head(&r, fds[0], 10), FILL_BLOCK);
+    assert_true(tm_write_all(fds[1], (struct slice){b.p, 5}));
+    assert_int_equal(tm_frame_fill_head(&r, fds[0], 10), FILL_BYTES);
+    assert_false(tm_frame_begun(&r, &f, &rest));
+    tm_frame_reader_reset(&r);
+    assert_true(tm_write_all(fds[1], buf_view(&b)));
+    assert_int_equal(tm_frame_fill_head(&r, fds[0], 10), FILL_BYTES);
+    assert_true(tm_frame_begun(&r, &f, &rest));
+    size_t length = f.payload.n + rest;
+    assert_int_equal(f.type, 6);
+    assert_int_equal(f.payload.n, 10);
+    assert_memory_equal(f.payload.p, b.p + FRAME_HEADER, 10);
+    tm_frame_take_begun(&r, &f, rest);
+    assert_int_equal(r.last, FRAME_HEADER + length);
+    assert_int_equal(frame_pending(&r), 0);
+    while (rest) {
+        ssize_t n = read(fds[0], behind, rest < sizeof behind ? rest : sizeof behind);
+        assert_true(n > 0);
+        rest -= (size_t)n;
+    }
+    assert_int_equal(tm_frame_fill(&r, fds[0]), FILL_BYTES);
+    /* All of it is there: nothing of it is anywhere else. */
+    assert_false(tm_frame_begun(&r, &f, &rest));
+    assert_int_equal(tm_frame_next(&r, &f), FRAME_TAKEN);
+    check(&f, 3);
+    tm_frame_reader_release(&r);
+    tm_buf_release(&b);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void test_bad(void **state)
 {
     (void)state;
@@ -222,7 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces), cmocka_unit_test(test_alike),  cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_end),    cmocka_unit_test(kept_frames),
+        cmocka_unit_test(test_end),    cmocka_unit_test(kept_frames), cmocka_unit_test(test_begun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -253,6 +253,139 @@ static void test_streams(void **state)
     full(fds[0], fds[1]);
 }
 
+/* A pipe with `n` bytes in it, as drain() wants them. */
+static struct piped fill_pipe(size_t n, int *in)
+{
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+    assert_true(fcntl(fds[1], F_SETPIPE_SZ, 256 << 10) >= 256 << 10);
+    for (size_t i = 0; i < n; i++) {
+        char byte = (char)('a' + i % 26);
+        assert_int_equal(write(fds[1], &byte, 1), 1);
+    }
+    *in = fds[1];
+    return (struct piped){fds[0], n};
+}
+
+#define PIPED 50
+
+static void spliced_to(const char *path, int flags, bool refused)
+{
+    struct sink s;
+    int in, fd = open(path, flags | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    tm_sink_init(&s, &l);
+    assert_int_equal(tm_sink_open_fd(&s, fd, "out", NULL), TIDEMILL_OK);
+    assert_true(tm_sink_splices(&s));
+    struct piped bytes = fill_pipe(PIPED, &in);
+    assert_int_equal(write(in, "next", 4), 4);
+    assert_int_equal(tm_sink_splice(&s, bytes, NULL), TIDEMILL_OK);
+    assert_int_equal(s.bytes, PIPED);
+    /* What was refused is written, and no other is tried. */
+    assert_int_equal(sink_pending(&s), refused ? PIPED : 0);
+    assert_int_equal(tm_sink_splices(&s), !refused);
+    assert_int_equal(tm_sink_push(&s, NULL), TIDEMILL_OK);
+    assert_int_equal(tm_sink_splices(&s), !refused);
+    close(bytes.fd);
+    close(in);
+    tm_sink_release(&s);
+    close(fd);
+}
+
+static void bytes_are(const char *path, size_t from, size_t to)
+{
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(drain(fd, from), to);
+    close(fd);
+    unlink(path);
+}
+
+/* Bytes go from a pipe to a file or a device unread; where that is refused they are written. */
+static void test_splice(void **state)
+{
+    (void)state;
+    struct sink s;
+    int in;
+    spliced_to("file", O_WRONLY, false);
+    bytes_are("file", 0, PIPED);
+    put_file("appended", "abc");
+    spliced_to("appended", O_WRONLY | O_APPEND, true);
+    struct stat st;
+    assert_int_equal(stat("appended", &st), 0);
+    assert_int_equal(st.st_size, 3 + PIPED);
+    unlink("appended");
+    spliced_to("/dev/null", O_WRONLY, false);
+    open_path(&s, "new");
+    assert_true(tm_sink_splices(&s));
+    assert_int_equal(tm_sink_write(&s, SLICE("abcdefghijklmnopqrstuvwxyz"), NULL), TIDEMILL_OK);
+    assert_false(tm_sink_splices(&s)); /* out of order */
+    assert_int_equal(tm_sink_push(&s, NULL), TIDEMILL_OK);
+    assert_true(tm_sink_splices(&s));
+    struct piped bytes = fill_pipe(PIPED, &in);
+    assert_int_equal(tm_sink_splice(&s, bytes, NULL), TIDEMILL_OK);
+    assert_int_equal(tm_sink_commit(&s, NULL), TIDEMILL_OK);
+    tm_sink_release(&s);
+    bytes_are("new", 0, 26 + PIPED);
+    close(bytes.fd);
+    close(in);
+}
+
+/* Pages that somebody has lent to the pipe must not stay in another one, whoever reads that. */
+static void test_not_spliced(void **state)
+{
+    (void)state;
+    struct sink s;
+    int fds[2];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(i ? socketpair(AF_UNIX, SOCK_STREAM, 0, fds) : pipe(fds), 0);
+        tm_sink_init(&s, &l);
+        assert_int_equal(tm_sink_open_fd(&s, fds[1], "out", NULL), TIDEMILL_OK);
+        assert_false(tm_sink_splices(&s));
+        tm_sink_release(&s);
+        close(fds[0]);
+        close(fds[1]);
+    }
+    tm_sink_init(&s, &l);
+    assert_int_equal(tm_sink_open_pull(&s, NULL), TIDEMILL_OK);
+    assert_false(tm_sink_splices(&s));
+    tm_sink_release(&s);
+}
+
+/* No room, and bytes that somebody took from the pipe: the output has failed, and a file stays hidden. */
+static void test_splice_fails(void **state)
+{
+    (void)state;
+    struct sink s;
+    err e = {0};
+    int in;
+    open_path(&s, "/dev/full");
+    assert_true(tm_sink_splices(&s));
+    struct piped bytes = fill_pipe(PIPED, &in);
+    assert_int_equal(tm_sink_splice(&s, bytes, &e), TIDEMILL_OK);
+    assert_int_equal(tm_sink_push(&s, &e), TIDEMILL_E_OUTPUT);
+    assert_string_equal(e.message, "cannot write '/dev/full': No space left on device");
+    tm_sink_release(&s);
+    close(bytes.fd);
+    close(in);
+    for (int gone = 0; gone < 2; gone++) {
+        open_path(&s, "new");
+        bytes = fill_pipe(PIPED, &in);
+        if (gone)
+            close(in);
+        bytes.n++;
+        assert_int_equal(tm_sink_splice(&s, bytes, &e), TIDEMILL_E_OUTPUT);
+        assert_string_equal(e.message,
+                            "cannot write 'new': a worker has taken back results that it had sent");
+        assert_int_equal(tm_sink_commit(&s, &e), TIDEMILL_E_OUTPUT);
+        tm_sink_release(&s);
+        assert_int_equal(access("new", F_OK), -1);
+        close(bytes.fd);
+        if (!gone)
+            close(in);
+    }
+}
+
 static void test_pull(void **state)
 {
     (void)state;
@@ -313,7 +446,9 @@ int main(void)
         cmocka_unit_test(test_file),   cmocka_unit_test(test_refused),
         cmocka_unit_test(test_device), cmocka_unit_test(test_gathering),
         cmocka_unit_test(test_fifo),   cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_pull),   cmocka_unit_test(test_callback),
+        cmocka_unit_test(test_splice), cmocka_unit_test(test_not_spliced),
+        cmocka_unit_test(test_pull),   cmocka_unit_test(test_splice_fails),
+        cmocka_unit_test(test_callback),
     };
     return cmocka_run_group_tests(tests, go_there, leave);
 }
