@@ -242,7 +242,8 @@ static int start(struct tidemill_run *run, err *e)
     tm_dispatcher_init(&run->dispatcher, &run->splitter, run->pool, &run->merger, &run->recovery);
     run->recovery = (struct recovery){
         .pool = run->pool, .merger = &run->merger, .loop = &run->loop};
-    run->collector = (struct collector){run->pool, &run->merger, &run->recovery};
+    run->collector = (struct collector){
+        .pool = run->pool, .merger = &run->merger, .recovery = &run->recovery};
     run->phase = RUN_GOING;
     return tm_output_init(&run->output, format, &dialect, &run->out, e);
 }
@@ -480,6 +481,7 @@ static int pass_by_sinks(struct tidemill_run *run, err *e)
 static int64_t deadline(const struct tidemill_run *run, bool feed)
 {
     int64_t when = sooner(tm_recovery_deadline(&run->recovery), feed ? run->dispatcher.recheck : 0);
+    when = sooner(when, run->collector.until);
     if (is_unread(run))
         when = sooner(when, clock_now() + LOOK_NS);
     return sooner(when, run->stopping && run->out.packs ? clock_now() + LOOK_NS : 0);

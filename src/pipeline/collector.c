@@ -6,8 +6,12 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
+#include "base/clock.h"
+
 /* Results of this size are worth a look whether they can go on unread. */
 #define SPLICED_MIN ((size_t)64 << 10)
+/* So long they wait for it in their pipe. Their worker can go on, but for less than its next results. */
+#define KEEP_NS 2000000
 
 static void take_log(const struct collector *c, const struct frame *f)
 {
@@ -58,7 +62,7 @@ static int take_answers(struct collector *c, struct worker_handle *w, err *e)
 
 static bool is_ready(const struct worker_handle *w)
 {
-    return w->state != WORKER_NONE && !w->gone && (w->out.ready || w->end.ready);
+    return w->state != WORKER_NONE && !w->gone && (w->out.ready || w->end.ready || w->keeps);
 }
 
 /* One read of a worker's pipe, and what can be taken of it before its turn. */
@@ -66,6 +70,7 @@ static int read_worker(struct collector *c, struct worker_handle *w, err *e)
 {
     bool ended = w->end.ready;
     w->out.ready = w->end.ready = 0;
+    w->keeps = false;
     switch (tm_frame_fill(&w->reader, w->process.out)) {
     case FILL_BYTES:
         break;
@@ -85,12 +90,40 @@ static int read_worker(struct collector *c, struct worker_handle *w, err *e)
     return take_answers(c, w, e);
 }
 
+/* May the worker's next frame be one that is spliced at its turn? */
+static bool may_splice(const struct collector *c, const struct worker_handle *w)
+{
+    return w->reader.last >= SPLICED_MIN && !frame_pending(&w->reader) &&
+           !frame_pending(&w->left) && w->state == WORKER_READY &&
+           tm_output_splices(c->merger->output);
+}
+
+/* May what the worker has said wait in its pipe? Somebody else has the turn, and does not take long. */
+static bool may_keep(const struct collector *c, const struct worker_handle *w)
+{
+    const struct chunk *first = c->merger->first;
+    return !c->slow && !w->end.ready && first && first->worker && first->worker != w &&
+           may_splice(c, w);
+}
+
 int tm_collector_read(struct collector *c, err *e)
 {
     int status = TIDEMILL_OK;
-    for (uint32_t i = 0; i < c->pool->plan->workers && status == TIDEMILL_OK; i++)
-        if (is_ready(&c->pool->workers[i]))
-            status = read_worker(c, &c->pool->workers[i], e);
+    int64_t now = clock_now();
+    bool any = false;
+    c->slow = c->slow || (c->until && now >= c->until);
+    for (uint32_t i = 0; i < c->pool->plan->workers && status == TIDEMILL_OK; i++) {
+        struct worker_handle *w = &c->pool->workers[i];
+        if (!is_ready(w))
+            continue;
+        w->keeps = may_keep(c, w);
+        any = any || w->keeps;
+        if (w->keeps)
+            w->out.ready = 0;
+        else
+            status = read_worker(c, w, e);
+    }
+    c->until = !any ? 0 : c->until ? c->until : now + KEEP_NS;
     return status;
 }
 
@@ -108,8 +141,11 @@ static int commit(struct collector *c, struct worker_handle *w, const struct res
         return tm_recovery_died(c->recovery, w, RECOVERY_GARBAGE, e);
     uint32_t before = chunk->done;
     int status = tm_merger_result(c->merger, result->frame.payload, result->piped, e);
-    if (chunk->done > before)
+    if (chunk->done > before) {
         tm_recovery_progress(c->recovery, chunk);
+        c->until = 0;
+        c->slow = false;
+    }
     /* A record that fails the job has a number; a frame that is broken has none. */
     if (status == TIDEMILL_E_WORKER && e->record == 0)
         return tm_recovery_died(c->recovery, w, RECOVERY_GARBAGE, e);
@@ -132,8 +168,7 @@ static bool read_begin(const struct collector *c, struct worker_handle *w, struc
     struct frame *f = &result->frame;
     int pipe = w->process.out;
     size_t rest;
-    if (w->reader.last < SPLICED_MIN || frame_pending(&w->reader) || w->state == WORKER_ENDING ||
-        !tm_output_splices(c->merger->output) ||
+    if (!may_splice(c, w) ||
         tm_frame_fill_head(&w->reader, pipe, RESULT_ROWS_AT) != FILL_BYTES ||
         !tm_frame_begun(&w->reader, f, &rest) || f->type != FRAME_RESULT ||
         !tm_protocol_only_rows(f->payload, rest) || !is_there(pipe, rest))
@@ -141,6 +176,7 @@ static bool read_begin(const struct collector *c, struct worker_handle *w, struc
     tm_frame_take_begun(&w->reader, f, rest);
     result->piped = (struct piped){pipe, rest};
     w->out.ready = w->end.ready = 0;
+    w->keeps = false;
     return true;
 }
 
@@ -157,7 +193,7 @@ static int take_result(struct collector *c, struct worker_handle *w, bool *more,
     struct result result = {0};
     const struct chunk *chunk = c->merger->first;
     bool left = frame_pending(&w->left) > 0;
-    bool begun = !left && is_ready(w) && read_begin(c, w, &result);
+    bool begun = is_ready(w) && read_begin(c, w, &result);
     int status = TIDEMILL_OK;
     if (!begun)
         status = is_ready(w) ? read_worker(c, w, e) : take_answers(c, w, e);

@@ -10,6 +10,8 @@ struct collector {
     struct pool *pool;
     struct merger *merger;
     struct recovery *recovery;
+    int64_t until; /* so long results may wait in pipes; 0: none do */
+    bool slow;     /* they have waited so long for those that come before them */
 };
 
 /* So much of a worker's results is read before its turn. */
@@ -25,13 +27,14 @@ static inline bool collector_turn(const struct collector *c, const struct worker
 static inline bool collector_wants(const struct collector *c, const struct worker_handle *w)
 {
     size_t ahead = frame_pending(&w->left) + frame_pending(&w->reader);
-    return !w->gone && (collector_turn(c, w) || ahead < COLLECTOR_AHEAD_MAX);
+    return !w->gone && (collector_turn(c, w) || (ahead < COLLECTOR_AHEAD_MAX && !w->keeps));
 }
 
 /*
  * Once a turn of the loop. First commit what is there and has its turn: whose pipe is ready is read when its turn
  * comes, as its results need not be read at all where they can go on as they are. Then, in any phase, read whoever is
- * ready still. The statuses of tm_merger_result.
+ * ready still; but results that may go on so soon wait in their pipe, up to c->until, when this is to be called again.
+ * The statuses of tm_merger_result.
  */
 int tm_collector_merge(struct collector *c, err *e);
 int tm_collector_read(struct collector *c, err *e);

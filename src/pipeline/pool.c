@@ -67,7 +67,7 @@ void tm_pool_stop(struct pool *p, struct worker_handle *w, struct loop *loop, in
     w->looked = 0;
     w->in.fd = w->out.fd = w->end.fd = -1;
     w->state = WORKER_NONE;
-    w->gone = false;
+    w->gone = w->keeps = false;
     p->started--;
 }
 

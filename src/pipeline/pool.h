@@ -58,6 +58,7 @@ struct worker_handle {
     bool garbage;            /* gone because it sent what no worker sends */
     bool slow;               /* killed because it was over its time */
     bool gone;               /* its results have ended; what is in the reader may still count */
+    bool keeps;              /* results wait in its pipe, unread, for their turn (collector.h) */
 };
 
 struct pool {

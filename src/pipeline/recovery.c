@@ -371,6 +371,9 @@ uint32_t tm_recovery_undone(const struct recovery *r, struct worker_handle *w)
     /* What has its turn is merged, and goes. */
     if (w->hand_n == 0 || r->merger->first == w->hand[0])
         return w->hand_n;
+    /* The oldest, as most results are all that their chunk gives. */
+    if (w->keeps)
+        return w->hand_n - 1;
     if (waiting != w->looked) {
         uint32_t before = w->ahead;
         w->looked = waiting;

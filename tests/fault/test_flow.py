@@ -263,6 +263,35 @@ return %s
                 self.assertEqual(process.stdout.read(), data)
                 self.assertEqual(process.wait(harness.DEADLINE), 0)
 
+    def test_large_results_behind_a_slow_record(self):
+        """They stay in the pipe for a while, as a file could take them from there; not for longer."""
+        meeting = harness.Meeting("large")
+        self.addCleanup(meeting.close)
+        meeting.open()
+        harness.write("done", b"")
+        pad = b"y" * 1000
+        data = b"".join(b'{"n":%d,"pad":"%s"}\n' % (i, pad) for i in range(1, 12001))
+        text = meeting.lua() + """
+local done = io.open("%s", "a")
+return function(r, ctx)
+  if ctx.index == 6000 then here() end
+  if ctx.index > 6000 then
+    done:write("x")
+    done:flush()
+  end
+  return r
+end
+""" % harness.path("done")
+        command = harness.script(text, harness.write("large.jsonl", data), workers=2)
+        output = harness.path("large.out")
+        with open(output, "wb") as file, harness.started(command, stdout=file) as process:
+            meeting.wait(process)
+            # Three chunks as large as a pipe: one stays in it, and one in its worker.
+            harness.until(lambda: len(harness.read("done")) >= 720, "records behind the slow one")
+            meeting.release()
+            self.assertEqual(process.wait(harness.DEADLINE), 0)
+        self.assertEqual(harness.read("large.out"), data)
+
     def test_death_with_nothing_left_to_do(self):
         """A worker whose results all wait for their turn is replaced for what comes then."""
         meeting = harness.Meeting("idle")
