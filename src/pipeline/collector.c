@@ -168,8 +168,7 @@ static bool read_begin(const struct collector *c, struct worker_handle *w, struc
     struct frame *f = &result->frame;
     int pipe = w->process.out;
     size_t rest;
-    if (!may_splice(c, w) ||
-        tm_frame_fill_head(&w->reader, pipe, RESULT_ROWS_AT) != FILL_BYTES ||
+    if (!may_splice(c, w) || tm_frame_fill_head(&w->reader, pipe, RESULT_ROWS_AT) != FILL_BYTES ||
         !tm_frame_begun(&w->reader, f, &rest) || f->type != FRAME_RESULT ||
         !tm_protocol_only_rows(f->payload, rest) || !is_there(pipe, rest))
         return false;

@@ -12,7 +12,7 @@
 #define LOANS 2
 /* Less is not worth the calls that lending takes; what is larger is not kept two more times. */
 #define LEND_MIN ((size_t)64 << 10)
-#define LEND_MAX ((size_t)512 << 10)
+#define LEND_MAX ((size_t)1 << 20)
 
 struct loan {
     struct buf buf;

@@ -21,7 +21,7 @@ struct commit {
     struct chunk *chunk;
     struct cursor in;
     struct piped piped; /* what comes behind that */
-    uint32_t n; /* names of the rows before, for LAYOUT_SAME */
+    uint32_t n;         /* names of the rows before, for LAYOUT_SAME */
     const struct slice *names;
 };
 

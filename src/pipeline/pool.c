@@ -165,6 +165,7 @@ void tm_pool_attach(struct pool *p)
         w->told_file = 0;
         w->hand_n = w->sent_n = w->ahead = 0;
         w->looked = 0;
+        w->keeps = false;
     }
 }
 

@@ -443,11 +443,11 @@ static int leave(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_file),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_device), cmocka_unit_test(test_gathering),
-        cmocka_unit_test(test_fifo),   cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_splice), cmocka_unit_test(test_not_spliced),
-        cmocka_unit_test(test_pull),   cmocka_unit_test(test_splice_fails),
+        cmocka_unit_test(test_file),     cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_device),   cmocka_unit_test(test_gathering),
+        cmocka_unit_test(test_fifo),     cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_splice),   cmocka_unit_test(test_not_spliced),
+        cmocka_unit_test(test_pull),     cmocka_unit_test(test_splice_fails),
         cmocka_unit_test(test_callback),
     };
     return cmocka_run_group_tests(tests, go_there, leave);
