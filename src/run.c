@@ -270,8 +270,8 @@ static int want_worker(struct tidemill_run *run, struct worker_handle *w, err *e
     int status = tm_loop_want(&run->loop, &w->in, link_waiting(&w->link) ? EPOLLOUT : 0, e);
     if (status == TIDEMILL_OK)
         status = tm_loop_want(&run->loop, &w->out, read ? EPOLLIN : 0, e);
-    return status == TIDEMILL_OK ? tm_loop_want(&run->loop, &w->end, read ? EPOLLIN : 0, e)
-                                 : status;
+    bool end = read || w->keeps;
+    return status == TIDEMILL_OK ? tm_loop_want(&run->loop, &w->end, end ? EPOLLIN : 0, e) : status;
 }
 
 /* What to poll for, from the state of things. */
@@ -481,7 +481,7 @@ static int pass_by_sinks(struct tidemill_run *run, err *e)
 static int64_t deadline(const struct tidemill_run *run, bool feed)
 {
     int64_t when = sooner(tm_recovery_deadline(&run->recovery), feed ? run->dispatcher.recheck : 0);
-    when = sooner(when, run->collector.until);
+    when = sooner(when, run->collector.keep_until);
     if (is_unread(run))
         when = sooner(when, clock_now() + LOOK_NS);
     return sooner(when, run->stopping && run->out.packs ? clock_now() + LOOK_NS : 0);

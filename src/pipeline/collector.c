@@ -10,7 +10,7 @@
 
 /* Results of this size are worth a look whether they can go on unread. */
 #define SPLICED_MIN ((size_t)64 << 10)
-/* So long they wait for it in their pipe. Their worker can go on, but for less than its next results. */
+/* So long they wait in their pipe for it, while nobody makes progress. Their worker can go on, up to its next results. */
 #define KEEP_NS 2000000
 
 static void take_log(const struct collector *c, const struct frame *f)
@@ -102,7 +102,7 @@ static bool may_splice(const struct collector *c, const struct worker_handle *w)
 static bool may_keep(const struct collector *c, const struct worker_handle *w)
 {
     const struct chunk *first = c->merger->first;
-    return !c->slow && !w->end.ready && first && first->worker && first->worker != w &&
+    return !c->kept_long && !w->end.ready && first && first->worker && first->worker != w &&
            may_splice(c, w);
 }
 
@@ -111,7 +111,7 @@ int tm_collector_read(struct collector *c, err *e)
     int status = TIDEMILL_OK;
     int64_t now = clock_now();
     bool any = false;
-    c->slow = c->slow || (c->until && now >= c->until);
+    c->kept_long = c->kept_long || (c->keep_until && now >= c->keep_until);
     for (uint32_t i = 0; i < c->pool->plan->workers && status == TIDEMILL_OK; i++) {
         struct worker_handle *w = &c->pool->workers[i];
         if (!is_ready(w))
@@ -123,7 +123,7 @@ int tm_collector_read(struct collector *c, err *e)
         else
             status = read_worker(c, w, e);
     }
-    c->until = !any ? 0 : c->until ? c->until : now + KEEP_NS;
+    c->keep_until = !any ? 0 : c->keep_until ? c->keep_until : now + KEEP_NS;
     return status;
 }
 
@@ -143,8 +143,8 @@ static int commit(struct collector *c, struct worker_handle *w, const struct res
     int status = tm_merger_result(c->merger, result->frame.payload, result->piped, e);
     if (chunk->done > before) {
         tm_recovery_progress(c->recovery, chunk);
-        c->until = 0;
-        c->slow = false;
+        c->keep_until = 0;
+        c->kept_long = false;
     }
     /* A record that fails the job has a number; a frame that is broken has none. */
     if (status == TIDEMILL_E_WORKER && e->record == 0)

@@ -10,8 +10,8 @@ struct collector {
     struct pool *pool;
     struct merger *merger;
     struct recovery *recovery;
-    int64_t until; /* so long results may wait in pipes; 0: none do */
-    bool slow;     /* they have waited so long for those that come before them */
+    int64_t keep_until; /* so long results may wait in pipes; 0: none do */
+    bool kept_long;     /* they have waited so long for those that come before them */
 };
 
 /* So much of a worker's results is read before its turn. */
@@ -33,8 +33,8 @@ static inline bool collector_wants(const struct collector *c, const struct worke
 /*
  * Once a turn of the loop. First commit what is there and has its turn: whose pipe is ready is read when its turn
  * comes, as its results need not be read at all where they can go on as they are. Then, in any phase, read whoever is
- * ready still; but results that may go on so soon wait in their pipe, up to c->until, when this is to be called again.
- * The statuses of tm_merger_result.
+ * ready still; but results that may be spliced soon wait in their pipe, up to c->keep_until, when this is to be called
+ * again. The statuses of tm_merger_result.
  */
 int tm_collector_merge(struct collector *c, err *e);
 int tm_collector_read(struct collector *c, err *e);

@@ -43,22 +43,19 @@ void tm_fdio_close(struct fdio *f);
 ssize_t tm_fdio_read(const struct fdio *f, void *p, size_t n);
 ssize_t tm_fdio_write(const struct fdio *f, const void *p, size_t n);
 
-/* Bytes that are all in a pipe of ours, where nobody has read them. */
+/* Bytes that were all in a pipe of ours, unread, when somebody looked. */
 struct piped {
     int fd;
     size_t n; /* 0: none */
 };
 
 /*
- * As splice(2), from the pipe; waits for neither, but as tm_fdio_write does for a file. What is gone from the pipe
- * then was copied, or dropped: not so with pipes and sockets, which would keep the pages of whoever lent them to the
- * pipe, and are not spliced to.
+ * As splice(2), from the pipe; waits for neither, but as tm_fdio_write does for a file. For devices, and for files that
+ * nobody else has open: unlike write(2), splice(2) does not keep others from the position of a description meanwhile,
+ * and what both have written is lost. What is gone from the pipe then was copied, or dropped: not so with pipes and
+ * sockets, which would keep the pages of whoever lent them to the pipe.
  */
 ssize_t tm_fdio_splice(const struct fdio *f, struct piped bytes);
-static inline bool fdio_splices(const struct fdio *f)
-{
-    return f->kind == FDIO_FILE || (f->kind == FDIO_REOPENED && f->device);
-}
 
 /*
  * SIGPIPE, kept from the host: blocked for this thread between the two, and one that our writes

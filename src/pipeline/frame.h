@@ -59,7 +59,7 @@ enum frame_next tm_frame_next(struct frame_reader *r, struct frame *out);
  * frames whose rest may stay in the pipe.
  */
 enum frame_fill tm_frame_fill_head(struct frame_reader *r, int fd, size_t payload);
-/* A frame that has begun: out->payload is what is there of it, *rest is how much is not. False: none. */
+/* A frame that has begun: out->payload is what is there of it, if only a byte; *rest is how much is not. False: none. */
 bool tm_frame_begun(const struct frame_reader *r, struct frame *out, size_t *rest);
 /* Take what is there of that; its rest is taken, without the reader, from the pipe. */
 void tm_frame_take_begun(struct frame_reader *r, const struct frame *f, size_t rest);

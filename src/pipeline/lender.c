@@ -52,12 +52,18 @@ bool tm_lender_send(struct lender *l, int fd, struct buf *b)
     if (!tm_write_all(fd, left))
         return false;
     l->sent += b->n;
+    bool shrinks = b->cap > LEND_MAX && b->n <= l->room;
     if (next) {
         struct buf lent = *b;
         *b = next->buf;
         *next = (struct loan){lent, l->sent};
     }
     buf_reset(b);
+    /* Large frames may be over: what they took is not kept, nor lent. */
+    if (shrinks) {
+        tm_buf_release(b);
+        buf_reserve(b, l->room);
+    }
     return true;
 }
 

@@ -23,7 +23,7 @@ struct loan {
 struct lender {
     size_t room;   /* of another buffer */
     uint64_t sent; /* bytes */
-    bool copies;   /* the system does not let us lend */
+    bool copies;   /* the system has refused to take a loan once, and is not asked again */
     struct loan loans[LOANS];
 };
 
@@ -33,7 +33,7 @@ struct lender {
  */
 bool tm_lender_send(struct lender *l, int fd, struct buf *b);
 
-/* The process ends next: what the pipe holds of ours stays as it is, as nobody writes to it any more. */
+/* At the end of the process, when nobody takes memory any more: what the pipe still holds of ours stays as it is. */
 void tm_lender_release(struct lender *l);
 
 #endif

@@ -371,9 +371,9 @@ uint32_t tm_recovery_undone(const struct recovery *r, struct worker_handle *w)
     /* What has its turn is merged, and goes. */
     if (w->hand_n == 0 || r->merger->first == w->hand[0])
         return w->hand_n;
-    /* The oldest, as most results are all that their chunk gives. */
+    /* The oldest is, as most results are all that their chunk gives. Where they are not, it has one more for a while. */
     if (w->keeps)
-        return w->hand_n - 1;
+        return w->hand_n > 1 ? w->hand_n - 1 : 1;
     if (waiting != w->looked) {
         uint32_t before = w->ahead;
         w->looked = waiting;

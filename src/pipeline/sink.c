@@ -451,15 +451,18 @@ int tm_sink_write(struct sink *s, struct slice bytes, err *e)
 
 bool tm_sink_splices(const struct sink *s)
 {
-    return has_descriptor(s) && fdio_splices(&s->io) && !s->unspliced && !s->packs &&
-           !s->abandoned && sink_pending(s) == 0;
+    bool own = s->kind == SINK_FILE;
+    bool device = s->kind == SINK_STREAM && s->io.kind == FDIO_REOPENED && s->io.device;
+    return (own || device) && !s->no_splice && !s->packs && !s->abandoned && sink_pending(s) == 0;
 }
 
 /* Bytes of a pipe become pending. */
 static int take_piped(struct sink *s, struct piped bytes, err *e)
 {
-    if (!buf_reserve(&s->pending, bytes.n))
+    if (!buf_reserve(&s->pending, bytes.n)) {
+        s->broken = ENOMEM;
         return tm_err_memory(e, "the output");
+    }
     while (bytes.n) {
         ssize_t n = read(bytes.fd, s->pending.p + s->pending.n, bytes.n);
         if (n < 0 && errno == EINTR)
@@ -485,8 +488,9 @@ int tm_sink_splice(struct sink *s, struct piped bytes, err *e)
             continue;
         if (n <= 0) {
             /* What is wrong, if anything is, write(2) says. */
-            s->unspliced = n == 0 || errno != EAGAIN;
-            return take_piped(s, bytes, e);
+            s->no_splice = n == 0 || errno != EAGAIN;
+            int status = take_piped(s, bytes, e);
+            return status == TIDEMILL_OK && s->no_splice ? write_pending(s, e) : status;
         }
         bytes.n -= (size_t)n;
     }

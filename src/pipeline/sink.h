@@ -31,7 +31,7 @@ struct sink {
     struct watch watch;
     tidemill_write_fn write;
     void *context;
-    bool unspliced;     /* splice(2) was tried and is not to be had, or has failed */
+    bool no_splice;     /* splice(2) was tried and is not to be had, or has failed */
     bool at_once;       /* nothing is gathered: what a terminal shows, and other devices */
     struct buf pending; /* written by nobody yet */
     size_t at;
@@ -72,9 +72,9 @@ int tm_sink_start(struct sink *s, const struct filter_config *config, err *e);
 int tm_sink_write(struct sink *s, struct slice bytes, err *e);
 /*
  * Bytes of a pipe go where the output goes by splice(2), without a copy through this process; all of them, but
- * what cannot go now is pending then. Only while tm_sink_splices(): it is as fast as can be for some descriptors,
- * not to be had for others, and out of order while something is pending. As tm_sink_write; E_OUTPUT also when the
- * bytes are no longer there, as some of them may have been written.
+ * what cannot go now is pending then. Only while tm_sink_splices(): to files of our own and to devices (tm_fdio_splice()),
+ * and not while something is pending, which comes before. As tm_sink_write; E_OUTPUT also when the bytes are no longer
+ * there, as some of them may have been written.
  */
 bool tm_sink_splices(const struct sink *s);
 int tm_sink_splice(struct sink *s, struct piped bytes, err *e);

@@ -19,7 +19,7 @@
 #define MEMORY_ROOM ((rlim_t)8 << 20)
 /* Less than that, as the memory that malloc keeps is part of the process. */
 #define HEAP_KEPT ((size_t)4 << 20)
-/* A frame of results is the pipe's, or half as much more where little is left of its chunk. */
+/* A frame of results is the pipe's, or up to twice that where little is left of its chunk; then it grows. */
 #define RESULTS_ROOM ((size_t)384 << 10)
 
 struct worker_ends tm_worker_ends = {WORKER_FD_IN, WORKER_FD_OUT, WORKER_FD_LIFE};

@@ -122,6 +122,20 @@ class Closed(Folder):
             self.assertEqual(head.stdout, LINE)
 
 
+class Shared(Folder):
+    def test_two_runs(self):
+        """Who writes through the same description loses nothing: neither moves the other's position."""
+        records = 100000
+        data = harness.write("shared.jsonl", LINE * records)
+        command = harness.script(KEEP, data, workers=1)
+        with open(self.name("out"), "wb") as output:
+            runs = [subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE) for _ in range(2)]
+            for run in runs:
+                self.assertEqual((run.communicate(timeout=harness.DEADLINE)[1], run.returncode), (b"", 0))
+        with open(self.name("out"), "rb") as output:
+            self.assertEqual(output.read().count(LINE), 2 * records)
+
+
 class Refused(Folder):
     def test_folder_that_may_not_be_written(self):
         prefix = harness.as_nobody()

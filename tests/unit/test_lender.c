@@ -163,7 +163,14 @@ static void test_sizes(void **state)
     assert_true(put(&post, LEND_MIN));
     get(&post, LEND_MIN);
     assert_true(buf_reserve(&post.b, LEND_MAX + 1));
-    assert_false(put(&post, LEND_MIN));
+    assert_false(put(&post, ROOM + 1));
+    get(&post, ROOM + 1);
+    assert_true(post.b.cap > LEND_MAX);
+    /* Once they are as usual again, so is their memory. */
+    put(&post, LEND_MIN);
+    get(&post, LEND_MIN);
+    assert_int_equal(post.b.cap, ROOM);
+    assert_true(put(&post, LEND_MIN));
     get(&post, LEND_MIN);
     close_post(&post);
 }
