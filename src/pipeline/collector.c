@@ -160,8 +160,8 @@ static bool is_there(int pipe, size_t n)
 }
 
 /*
- * A worker's next frame, if it is as large as its last one and nothing but rows that can go on as they are: of that
- * only the beginning is read. It is there as a whole, so that a worker's death cannot leave a part of it written.
+ * A worker's next frame, if its last one was large, and this is nothing but rows that can go on as they are: only the
+ * beginning is read. All of it is there, so that a worker's death cannot leave a part of it written.
  */
 static bool read_begin(const struct collector *c, struct worker_handle *w, struct result *result)
 {

@@ -48,11 +48,22 @@ void tm_sink_release(struct sink *s)
     tm_sink_init(s, s->loop);
 }
 
+static const char *quote_of(const struct sink *s)
+{
+    return strcmp(s->name, STANDARD_OUTPUT) == 0 ? "" : "'";
+}
+
 static int cannot(const struct sink *s, int number, err *e)
 {
-    bool quoted = strcmp(s->name, STANDARD_OUTPUT) != 0;
-    return tm_err_errno(e, TIDEMILL_E_OUTPUT, number,
-                        quoted ? "cannot write '%s'" : "cannot write %s", s->name);
+    const char *quote = quote_of(s);
+    return tm_err_errno(e, TIDEMILL_E_OUTPUT, number, "cannot write %s%s%s", quote, s->name, quote);
+}
+
+/* The same, where errno has no word for it. */
+static int cannot_as(const struct sink *s, const char *why, err *e)
+{
+    const char *quote = quote_of(s);
+    return tm_err_set(e, TIDEMILL_E_OUTPUT, "cannot write %s%s%s: %s", quote, s->name, quote, why);
 }
 
 /* ---- Opening ---- */
@@ -390,7 +401,7 @@ static bool has_room(const struct sink *s)
 static int filter_failed(struct sink *s, const err *why, err *e)
 {
     tm_sink_abandon(s);
-    return tm_err_set(e, TIDEMILL_E_OUTPUT, "cannot write '%s': %s", s->name, why->message);
+    return cannot_as(s, why->message, e);
 }
 
 /* What the filter has made is stored, as far as it is there. */
@@ -469,9 +480,7 @@ static int take_piped(struct sink *s, struct piped bytes, err *e)
             continue;
         if (n <= 0) {
             s->broken = EIO;
-            return tm_err_set(e, TIDEMILL_E_OUTPUT,
-                              "cannot write '%s': a worker has taken back results that it had sent",
-                              s->name);
+            return cannot_as(s, "a worker has taken back results that it had sent", e);
         }
         s->pending.n += (size_t)n;
         bytes.n -= (size_t)n;

@@ -232,6 +232,33 @@ end
                 self.assertEqual(wanted[part], seen[part], "forged: %s differs" % part)
 
 
+class Lent(unittest.TestCase):
+    """Large results are lent to the pipe, and go from there to a file unread: they outlive who has lent them, and
+    what it was just sending is not written in part."""
+
+    def test_large_results(self):
+        records = 60000
+        data = b"".join(b'{"n":%d,"pad":"%s"}\n' % (i, b"y" * 200) for i in range(1, records + 1))
+        file = harness.write("lent.jsonl", data)
+        for seed in range(8):
+            index = random.Random(seed).randrange(records // 2, records)
+            text = """
+return function(r, ctx)
+  if ctx.index == %d then
+    local seen = io.open("%s")
+    if seen then seen:close() else io.open("%s", "w"):close() %s end
+  end
+  return r
+end
+""" % (index, harness.path("lent.%d" % seed), harness.path("lent.%d" % seed), WAYS["exit" if seed % 2 else "kill"])
+            command = harness.script(text, file, "-o", harness.path("lent.out"), "--stats", harness.path("stats.json"),
+                                     workers=3)
+            done = harness.run(command)
+            self.assertEqual((done.returncode, done.stderr), (0, b""), index)
+            self.assertEqual(json.loads(harness.read("stats.json"))["deaths"], 1)
+            self.assertTrue(harness.read("lent.out") == data, index)
+
+
 class Innocent(unittest.TestCase):
     """Killed again and again by somebody from outside, with one record in hand, before it was done."""
 

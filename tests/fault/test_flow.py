@@ -264,7 +264,7 @@ return %s
                 self.assertEqual(process.wait(harness.DEADLINE), 0)
 
     def test_large_results_behind_a_slow_record(self):
-        """They stay in the pipe for a while, as a file could take them from there; not for longer."""
+        """They stay in the pipe for a while, as a file of ours could take them from there; not for longer."""
         meeting = harness.Meeting("large")
         self.addCleanup(meeting.close)
         meeting.open()
@@ -282,9 +282,9 @@ return function(r, ctx)
   return r
 end
 """ % harness.path("done")
-        command = harness.script(text, harness.write("large.jsonl", data), workers=2)
-        output = harness.path("large.out")
-        with open(output, "wb") as file, harness.started(command, stdout=file) as process:
+        large = harness.write("large.jsonl", data)
+        command = harness.script(text, large, "-o", harness.path("large.out"), workers=2)
+        with harness.started(command) as process:
             meeting.wait(process)
             # Three chunks as large as a pipe: one stays in it, and one in its worker.
             harness.until(lambda: len(harness.read("done")) >= 720, "records behind the slow one")
