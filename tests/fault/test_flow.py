@@ -230,6 +230,12 @@ def pipe_bytes(pid, workers):
     return total
 
 
+def sleeps(pid):
+    """Does it wait for something? A worker with nothing to do does, and has sent all that it has made."""
+    with open("/proc/%d/stat" % pid) as file:
+        return file.read().rpartition(")")[2].split()[0] == "S"
+
+
 class Turns(unittest.TestCase):
     """A record that takes its time stops nobody: results of those behind it wait, their workers do not."""
 
@@ -362,6 +368,8 @@ end
                 busy = slow.wait(process)
                 harness.until(lambda: len(harness.read("done")) >= 18, "what can be done")
                 (idle,) = set(harness.children(process.pid)) - {busy}
+                # It notes a record before its results are sent: else the record is done again by the late one.
+                harness.until(lambda: sleeps(idle), "the last results")
                 late.open()
                 harness.kill(idle)
                 late.wait(process)
