@@ -68,19 +68,22 @@ static inline bool json_is_known(const struct known_text *k, const char *p, cons
     return memcmp(p, k->text, k->n) == 0;
 }
 
-/* RFC 8259 section 6, without an exponent. */
+/*
+ * RFC 8259 section 6, without an exponent. Where it ends is found before its first byte is known, which
+ * may have a mark, as '-' has.
+ */
 static inline const char *json_quick_number(struct json_marks *m, const char *p)
 {
+    uint64_t others = json_marks_ahead(m->other, (size_t)(p - m->from)) & ~UINT64_C(1);
+    const char *stop = others ? json_mark_at(p, others) : tm_json_far_other(m, p + 1);
     const char *digits = p + (*p == '-');
-    uint64_t others = json_marks_ahead(m->other, (size_t)(digits - m->from));
-    const char *stop = others ? json_mark_at(digits, others) : tm_json_far_other(m, digits);
-    if (stop == digits || (*digits == '0' && stop - digits > 1))
+    if (!json_is_digit(*digits) || (*digits == '0' && stop - digits > 1))
         return NULL;
     if (*stop != '.')
         return stop;
     const char *point = stop;
     others &= others - 1;
-    stop = others ? json_mark_at(digits, others) : tm_json_far_other(m, point + 1);
+    stop = others ? json_mark_at(p, others) : tm_json_far_other(m, point + 1);
     return stop > point + 1 ? stop : NULL;
 }
 

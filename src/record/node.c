@@ -141,24 +141,29 @@ static void mark_changed(struct node *n, uint32_t assigned)
     }
 }
 
-static void put(struct node *n, struct field *f, struct value v)
+static void put(struct node *n, struct value *to, struct value v)
 {
     assert(v.kind != VALUE_NONE);
-    f->value = v;
+    *to = v;
     if (v.kind == VALUE_NODE)
         v.node->parent = n;
 }
 
-void tm_node_set(struct node *n, uint32_t i, struct value v)
+struct value *tm_node_assign(struct node *n, uint32_t i)
 {
     assert(i < n->count);
     struct field *f = &n->fields[i];
     if (f->value.kind == VALUE_NONE)
         n->live++;
     f->source.p = NULL;
-    put(n, f, v);
     bool alone = n->assigned == ASSIGNED_NONE || n->assigned == i + 1;
     mark_changed(n, alone ? i + 1 : 0);
+    return &f->value;
+}
+
+void tm_node_set(struct node *n, uint32_t i, struct value v)
+{
+    put(n, tm_node_assign(n, i), v);
 }
 
 int tm_node_add(struct node *n, struct slice key, struct value v)
@@ -168,7 +173,7 @@ int tm_node_add(struct node *n, struct slice key, struct value v)
         return TIDEMILL_E_MEMORY;
     f->key = key;
     n->reshaped |= n->kind == NODE_OBJECT;
-    put(n, f, v);
+    put(n, &f->value, v);
     mark_changed(n, n->assigned == ASSIGNED_NONE ? n->count : 0);
     return TIDEMILL_OK;
 }

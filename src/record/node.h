@@ -134,6 +134,11 @@ int tm_node_text(struct node *n, uint32_t i, struct slice *out, err *e);
  * to the record.
  */
 void tm_node_set(struct node *n, uint32_t i, struct value v);
+/*
+ * The same for a scalar, which the caller writes to where this returns: what is written in parts and read
+ * as a whole at once, as by a copy, costs as much as to find the field.
+ */
+struct value *tm_node_assign(struct node *n, uint32_t i);
 /* Append a new field to an object or an element to an array. E_MEMORY when memory is out. */
 int tm_node_add(struct node *n, struct slice key, struct value v);
 /* Delete a field of an object (its slot stays, as VALUE_NONE), or the last element of an array. */

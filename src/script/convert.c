@@ -361,7 +361,7 @@ void tm_lj_to_value(lua_State *L, int index, const struct target *t, const struc
 {
     switch (lua_type(L, index)) {
     case LUA_TNUMBER:
-        *out = lj_number(L, index);
+        lj_number(L, index, out);
         break;
     case LUA_TSTRING:
         *out = (struct value){.kind = VALUE_TEXT,

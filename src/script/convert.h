@@ -53,11 +53,15 @@ struct shape {
 struct shape tm_lj_shape(lua_State *L, int index, const struct path *path);
 
 /* The number at `index`. */
-static inline struct value lj_number(lua_State *L, int index)
+static inline void lj_number(lua_State *L, int index, struct value *out)
 {
-    if (lua_isinteger(L, index))
-        return (struct value){.kind = VALUE_INT, .i = lua_tointeger(L, index)};
-    return (struct value){.kind = VALUE_FLOAT, .d = lua_tonumber(L, index)};
+    if (lua_isinteger(L, index)) {
+        out->i = lua_tointeger(L, index);
+        out->kind = VALUE_INT;
+    } else {
+        out->d = lua_tonumber(L, index);
+        out->kind = VALUE_FLOAT;
+    }
 }
 
 /* Push a value that a node gave (tm_node_get), containers as plain tables, deeply. */

@@ -275,15 +275,20 @@ void tm_lj_view_keep(lua_State *L, const struct view *v, const struct view *from
     tm_lj_keep(L, &t, &path, from, value);
 }
 
-/* What is at stack index 3, to be assigned in `v` under the key that `path` holds. */
-static inline struct value lj_new_value(lua_State *L, const struct view *v, int type,
-                                        struct path path)
+/* Numbers and strings at stack index 3, as most values are, go straight into field `i`; false: it is neither. */
+static inline bool lj_assign_plain(lua_State *L, struct node *n, uint32_t i, int type)
 {
-    struct value value;
-    if (type == LUA_TNUMBER)
-        return lj_number(L, 3);
-    tm_lj_view_value(L, v, 3, &path, &value);
-    return value;
+    if (type == LUA_TNUMBER) {
+        lj_number(L, 3, tm_node_assign(n, i));
+    } else if (type == LUA_TSTRING) {
+        struct slice text = tm_lj_copy(L, n->arena, lua_slice(L, 3));
+        struct value *to = tm_node_assign(n, i);
+        to->kind = VALUE_TEXT;
+        to->text = text;
+    } else {
+        return false;
+    }
+    return true;
 }
 
 /* Is the userdata at stack index 3 the view of what field `i` holds already? */
@@ -306,14 +311,19 @@ static void lj_set_field(lua_State *L, const struct view *v, struct key *name)
             tm_node_delete(n, i);
         return;
     }
-    if (type == LUA_TUSERDATA && same_node(L, n, key_find(name, n)))
+    i = key_find(name, n);
+    if (i != UINT32_MAX && lj_assign_plain(L, n, i, type))
+        return;
+    if (type == LUA_TUSERDATA && same_node(L, n, i))
         return;
     if (type == LUA_TTABLE) {
         /* Converting one may run finalizers, and they may do anything. */
         own = *name;
         name = &own;
     }
-    struct value value = lj_new_value(L, v, type, (struct path){.key = name->text});
+    struct path path = {.key = name->text};
+    struct value value;
+    tm_lj_view_value(L, v, 3, &path, &value);
     i = key_find(name, n);
     if (i != UINT32_MAX) {
         tm_node_set(n, i, value);
@@ -355,7 +365,11 @@ static void lj_set_element(lua_State *L, const struct view *v)
     if (type == LUA_TUSERDATA && key >= 1 && key <= n->count &&
         same_node(L, n, (uint32_t)(key - 1)))
         return;
-    struct value value = lj_new_value(L, v, type, (struct path){.index = key});
+    if (key >= 1 && key <= n->count && lj_assign_plain(L, n, (uint32_t)(key - 1), type))
+        return;
+    struct path path = {.index = key};
+    struct value value;
+    tm_lj_view_value(L, v, 3, &path, &value);
     if (key < 1 || key > (lua_Integer)n->count + 1)
         tm_lj_fail(L, "[%I] would leave a hole in an array of %I: the next is [%I]", key,
                    (lua_Integer)n->count, (lua_Integer)n->count + 1);
@@ -393,7 +407,8 @@ static void lj_push_metatable(lua_State *L, const char *said, const char *name)
         {"__len", lj_len},     {"__tostring", lj_tostring},
         {NULL, NULL},
     };
-    lua_newtable(L);
+    /* With room to spare, the first two are found at once: Lua asks for one of them at every field. */
+    lua_createtable(L, 0, 16);
     luaL_setfuncs(L, methods, 0);
     tm_lj_push_pairs(L);
     lua_setfield(L, -2, "__pairs");
