@@ -429,54 +429,50 @@ bool tm_number_fits_cell(struct slice s)
 
 /* ---- writing ---- */
 
-static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-                            "25262728293031323334353637383940414243444546474849"
-                            "50515253545556575859606162636465666768697071727374"
-                            "75767778798081828384858687888990919293949596979899";
+#define E8 UINT64_C(100000000)
 
-/* The smallest numbers of 1 to 20 digits. */
-static const uint64_t smallest[] = {
-    UINT64_C(0),
-    UINT64_C(10),
-    UINT64_C(100),
-    UINT64_C(1000),
-    UINT64_C(10000),
-    UINT64_C(100000),
-    UINT64_C(1000000),
-    UINT64_C(10000000),
-    UINT64_C(100000000),
-    UINT64_C(1000000000),
-    UINT64_C(10000000000),
-    UINT64_C(100000000000),
-    UINT64_C(1000000000000),
-    UINT64_C(10000000000000),
-    UINT64_C(100000000000000),
-    UINT64_C(1000000000000000),
-    UINT64_C(10000000000000000),
-    UINT64_C(100000000000000000),
-    UINT64_C(1000000000000000000),
-    UINT64_C(10000000000000000000),
-};
-
-static size_t count_digits(uint64_t v)
+/*
+ * The eight decimal digits of v, which is less than E8, as the bytes of a word, the first digit lowest:
+ * both halves of v, then both of each, then both of each are taken apart at once, by multiplication.
+ * Nothing depends on how many digits v has, which nobody foresees.
+ */
+static inline uint64_t eight_digits(uint64_t v)
 {
-    /* log10(2) is a little more than 1233 / 4096. */
-    size_t n = (size_t)((64 - __builtin_clzll(v | 1)) * 1233 >> 12);
-    return n + (v >= smallest[n]);
+    uint64_t fours = v / 10000 | v % 10000 << 32;
+    uint64_t hundreds = fours * 10486 >> 20 & UINT64_C(0x7f0000007f);
+    uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
+    uint64_t tens = twos * 103 >> 10 & UINT64_C(0x000f000f000f000f);
+    return tens | (twos - tens * 10) << 8;
 }
 
-/* Two digits at a time, the last ones first. */
+/* Those digits as text, without the first `skip` of them (at most 7); all eight bytes are written. */
+static inline void put_digits(char *out, uint64_t digits, unsigned skip)
+{
+    uint64_t text = (digits | WORD_OF((uint64_t)'0')) >> 8 * skip;
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    text = __builtin_bswap64(text);
+#endif
+    memcpy(out, &text, sizeof text);
+}
+
+/* How many of the first digits are zeros, of which `most` may be left out. */
+static inline unsigned leading_zeros(uint64_t digits, unsigned most)
+{
+    return (unsigned)__builtin_ctzll(digits | UINT64_C(1) << 8 * most) / 8;
+}
+
+/* 24 bytes may be written to, whatever the number of digits, which is returned. */
 static size_t print_digits(char *out, uint64_t v)
 {
-    size_t n = count_digits(v);
-    char *p = out + n;
-    for (; v >= 100; v /= 100)
-        memcpy(p -= 2, pairs + v % 100 * 2, 2);
-    if (v >= 10)
-        memcpy(p - 2, pairs + v * 2, 2);
-    else
-        p[-1] = (char)('0' + v);
-    return n;
+    if (v >= E8) {
+        size_t n = print_digits(out, v / E8);
+        put_digits(out + n, eight_digits(v % E8), 0);
+        return n + 8;
+    }
+    uint64_t digits = eight_digits(v);
+    unsigned skip = leading_zeros(digits, 7);
+    put_digits(out, digits, skip);
+    return 8 - skip;
 }
 
 size_t tm_number_print_int(char *out, int64_t i)
@@ -547,15 +543,23 @@ static inline bool has_few_decimals(double d, uint64_t *thousands)
     return (double)whole / 1e3 == d;
 }
 
-/* thousands / 1000 with one decimal at least. All three are written; how many count is not foreseen. */
+/* thousands / 1000 with one decimal at least. Three are written; how many count is not foreseen. */
 static size_t print_few_decimals(char *out, uint64_t thousands)
 {
-    size_t n = print_digits(out, thousands / 1000);
-    size_t rest = (size_t)(thousands % 1000), last = rest % 100;
+    size_t n;
+    uint64_t digits;
+    if (thousands < E8) {
+        digits = eight_digits(thousands);
+        unsigned skip = leading_zeros(digits, 4);
+        put_digits(out, digits, skip);
+        n = 5 - skip;
+    } else {
+        digits = eight_digits(thousands % 1000);
+        n = print_digits(out, thousands / 1000);
+    }
     out[n] = '.';
-    out[n + 1] = (char)('0' + rest / 100);
-    memcpy(out + n + 2, pairs + last * 2, 2);
-    return n + 2 + (last != 0) + (last % 10 != 0);
+    put_digits(out + n + 1, digits, 5);
+    return n + 2 + (digits >> 48 != 0) + (digits >> 56 != 0);
 }
 
 /*
@@ -564,7 +568,7 @@ static size_t print_few_decimals(char *out, uint64_t thousands)
  */
 static size_t print_decimal(char *out, uint64_t digits, int exponent)
 {
-    char text[20] = "";
+    char text[24] = "";
     size_t n = print_digits(text, without_zeros(digits, &exponent)), used = 0;
     int first = exponent + (int)n - 1;
     if (first >= 16 || first < -5) {
