@@ -52,7 +52,7 @@ static inline const char *far(struct json_marks *m, const uint64_t *marks, const
         size_t at = (size_t)(p - m->from);
         uint64_t found = marks[at / BLOCK] >> at % BLOCK;
         if (found)
-            return json_mark_at(p, found);
+            return p + __builtin_ctzll(found);
     }
 }
 

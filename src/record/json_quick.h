@@ -69,62 +69,74 @@ static inline bool json_is_known(const struct known_text *k, const char *p, cons
 }
 
 /*
+ * In what follows a value begins at byte `at` of the window, and JSON_STRIDE bytes of it are in the text.
+ * Returned is where it ends, a byte of the window as it is then, or 0 for what does not go without saying
+ * (and for the few that end where a window begins).
+ */
+
+/* The same for a mark that is farther than the window's next few bytes. */
+static inline uint32_t json_far(const struct json_marks *m, const char *mark)
+{
+    return (uint32_t)(mark - m->from);
+}
+
+/*
  * RFC 8259 section 6, without an exponent. Where it ends is found before its first byte is known, which
  * may have a mark, as '-' has.
  */
-static inline const char *json_quick_number(struct json_marks *m, const char *p)
+static inline uint32_t json_quick_number(struct json_marks *m, uint32_t at)
 {
-    uint64_t others = json_marks_ahead(m->other, (size_t)(p - m->from)) & ~UINT64_C(1);
-    const char *stop = others ? json_mark_at(p, others) : tm_json_far_other(m, p + 1);
-    const char *digits = p + (*p == '-');
+    const char *p = m->from + at;
+    uint64_t others = json_marks_ahead(m->other, at) & ~UINT64_C(1);
+    uint32_t end = others ? json_mark_at(at, others) : json_far(m, tm_json_far_other(m, p + 1));
+    const char *digits = p + (*p == '-'), *stop = m->from + end;
     if (!json_is_digit(*digits) || (*digits == '0' && stop - digits > 1))
-        return NULL;
+        return 0;
     if (*stop != '.')
-        return stop;
-    const char *point = stop;
+        return end;
     others &= others - 1;
-    stop = others ? json_mark_at(p, others) : tm_json_far_other(m, point + 1);
-    return stop > point + 1 ? stop : NULL;
+    end = others ? json_mark_at(at, others) : json_far(m, tm_json_far_other(m, stop + 1));
+    return m->from + end > stop + 1 ? end : 0;
 }
 
-/* Behind the string that ends at `quote`, if it does. */
-static inline const char *json_quick_utf8(const char *p, const char *quote)
+/* A string that ends at `quote`, if it does, with bytes beyond ASCII. */
+static inline uint32_t json_quick_utf8(const struct json_marks *m, const char *p, const char *quote)
 {
     struct slice inside = {p, (size_t)(quote - p)};
-    return *quote == '"' && tm_utf8_check(inside) == inside.n ? quote + 1 : NULL;
+    return *quote == '"' && tm_utf8_check(inside) == inside.n ? json_far(m, quote + 1) : 0;
 }
 
-static inline const char *json_quick_string(struct json_marks *m, const char *p)
+static inline uint32_t json_quick_string(struct json_marks *m, uint32_t at)
 {
-    size_t at = (size_t)(++p - m->from);
+    const char *p = m->from + ++at;
     uint64_t specials = json_marks_ahead(m->special, at);
     if (!specials)
-        return json_quick_utf8(p, tm_json_far_special(m, p));
-    const char *quote = json_mark_at(p, specials);
+        return json_quick_utf8(m, p, tm_json_far_special(m, p));
+    uint32_t quote = json_mark_at(at, specials);
     if (json_marks_ahead(m->high, at) & (specials ^ (specials - 1)))
-        return json_quick_utf8(p, quote);
-    return *quote == '"' ? quote + 1 : NULL;
+        return json_quick_utf8(m, p, m->from + quote);
+    return m->from[quote] == '"' ? quote + 1 : 0;
 }
 
 /* true, false, null: which one it is nobody foresees, so that nothing branches on it. */
-static inline const char *json_quick_name(const char *p)
+static inline uint32_t json_quick_name(const struct json_marks *m, uint32_t at)
 {
+    const char *p = m->from + at;
     uint32_t four, names[3];
     memcpy(&four, p, 4);
     memcpy(names, "truenullfals", sizeof names);
     unsigned is_false = (four == names[2]) & (p[4] == 'e');
-    return is_false | (four == names[0]) | (four == names[1]) ? p + 4 + is_false : NULL;
+    /* A sum, as compilers make branches of an or. */
+    return is_false + (four == names[0]) + (four == names[1]) ? at + 4 + is_false : 0;
 }
 
-/*
- * Behind the scalar at p, which is in the window, and JSON_STRIDE bytes of it in the text; what ends
- * it was not looked at.
- */
-static inline const char *json_quick_scalar(struct json_marks *m, const char *p)
+/* A scalar; what stands behind it was not looked at. */
+static inline uint32_t json_quick_scalar(struct json_marks *m, uint32_t at)
 {
-    if (*p == '"')
-        return json_quick_string(m, p);
-    return *p <= '9' ? json_quick_number(m, p) : json_quick_name(p);
+    char first = m->from[at];
+    if (first == '"')
+        return json_quick_string(m, at);
+    return first <= '9' ? json_quick_number(m, at) : json_quick_name(m, at);
 }
 
 #endif

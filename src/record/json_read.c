@@ -219,20 +219,25 @@ static inline uint32_t quick_fields(struct json_marks *m, const struct known_tex
     const struct known_text *first = k, *none = k + most;
     if (p < m->from)
         tm_json_marks_move(m, p);
-    for (; k < none && json_is_known(k, p, end); k++, f++) {
-        const char *value = p + k->n;
-        if (value >= m->behind)
-            tm_json_marks_move(m, value);
-        const char *stop = json_quick_scalar(m, value);
-        if (!stop)
+    for (size_t at = (size_t)(p - m->from);; k++, f++) {
+        p = m->from + at;
+        if (k == none || !json_is_known(k, p, end))
             break;
-        struct slice text = {value, (size_t)(stop - value)};
+        const char *value = p + k->n;
+        at += k->n;
+        if (value >= m->behind) {
+            tm_json_marks_move(m, value);
+            at = (size_t)(value - m->from);
+        }
+        at = json_quick_scalar(m, (uint32_t)at);
+        if (!at)
+            break;
+        struct slice text = {value, (size_t)(m->from + at - value)};
         f->key = (struct slice){p + k->key_at, k->key.n};
         f->start = f->key.p - 1;
         f->source = text;
         f->value.kind = VALUE_JSON;
         f->value.text = text;
-        p = stop;
     }
     /* A number may go on where digits end, or where the text does. */
     if (k > first && p < end && (*p == 'e' || *p == 'E' || json_is_digit(*p)))
