@@ -27,6 +27,7 @@ struct ahead {
 struct reader {
     struct input_dialect dialect;
     const struct columns *columns;
+    uint64_t shape; /* of its records */
     size_t cells; /* in a proper row: one a column, and those that lost their name to a later one */
     block_scan *scan;
     struct ahead ahead;
@@ -54,7 +55,7 @@ struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct col
     struct reader *r = tm_heap_new(sizeof *r);
     if (!r)
         return NULL;
-    *r = (struct reader){.dialect = *d, .columns = columns};
+    *r = (struct reader){.dialect = *d, .columns = columns, .shape = tm_shape_new()};
     r->cells = columns->skipped ? columns->cells : columns->n;
     r->scan = tm_block_scan();
     return r;
@@ -387,6 +388,7 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
     node->line_end = (struct slice){end, (size_t)(next - end)};
     node->origin = tm_csv_origin(r);
     node->columns = r->columns;
+    node->shape = r->shape;
     out->record = node;
     return PARSE_RECORD;
 }

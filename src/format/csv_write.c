@@ -83,7 +83,6 @@ void tm_csv_writer_free(struct writer *w)
 void tm_csv_verbatim(struct writer *w, const struct reader *origin)
 {
     w->origin = tm_csv_origin(origin);
-    tm_row_layout_forget(&w->rows);
 }
 
 const struct layout *tm_csv_layout(const struct writer *w)

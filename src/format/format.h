@@ -206,9 +206,8 @@ struct format {
     void (*writer_free)(struct writer *w);
     /*
      * Records come from a new reader from now on: to be called for each one, before its first
-     * record, as what the writer knew of the last reader's columns ends with them. `origin` is that
-     * reader where tm_format_verbatim() holds, so that own bytes of its records may be copied;
-     * else NULL. A NULL op: nothing to be told.
+     * record. `origin` is that reader where tm_format_verbatim() holds, so that own bytes of its
+     * records may be copied; else NULL. A NULL op: nothing to be told.
      */
     void (*verbatim)(struct writer *w, const struct reader *origin);
     /*

@@ -130,12 +130,6 @@ static void writer_free(struct writer *w)
     tm_heap_free(w);
 }
 
-static void verbatim(struct writer *w, const struct reader *origin)
-{
-    (void)origin;
-    tm_json_names_forget(&w->names);
-}
-
 static int write(struct writer *w, struct buf *out, const struct node *record, err *e)
 {
     buf_slice(out, SLICE(",\n"));
@@ -200,7 +194,6 @@ const struct format tm_format_json = {
     .parse = parse,
     .writer_new = writer_new,
     .writer_free = writer_free,
-    .verbatim = verbatim,
     .write = write,
     .finish_new = finish_new,
     .finish_free = finish_free,

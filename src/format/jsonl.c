@@ -119,7 +119,6 @@ static void writer_free(struct writer *w)
 static void verbatim(struct writer *w, const struct reader *origin)
 {
     w->origin = origin;
-    tm_json_names_forget(&w->names);
 }
 
 /* A record that came as a line is one still, if no more than a scalar was put into it. */

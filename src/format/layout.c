@@ -19,11 +19,6 @@ void tm_row_layout_release(struct row_layout *l)
     tm_heap_free(l->map);
 }
 
-void tm_row_layout_forget(struct row_layout *l)
-{
-    l->known = NULL;
-}
-
 /* The next name list, beside the one in use, which may be what it is made from. */
 static struct arena *next_names(struct row_layout *l)
 {
@@ -36,7 +31,7 @@ static void use_names(struct row_layout *l, uint32_t n, const struct slice *name
 {
     l->current = !l->current;
     l->layout = (struct layout){l->layout.serial + 1, n, names};
-    l->known = NULL;
+    l->known = 0;
 }
 
 int tm_row_layout_fix(struct row_layout *l, uint32_t n, const struct slice *names)
@@ -133,9 +128,9 @@ static int fit(struct row_layout *l, const struct node *record, err *e)
 
 int tm_row_layout_take(struct row_layout *l, const struct node *record, bool *own, err *e)
 {
-    const struct columns *columns = record->reshaped ? NULL : record->columns;
+    uint64_t shape = node_shape(record);
     int status = TIDEMILL_OK;
-    if (columns && columns == l->known) {
+    if (shape && shape == l->known) {
         *own = l->known_own;
         return TIDEMILL_OK;
     }
@@ -144,13 +139,13 @@ int tm_row_layout_take(struct row_layout *l, const struct node *record, bool *ow
                           "the record has no fields: a row needs one at least");
     bool same = has_layout(record, &l->layout);
     *own = same || !l->fixed;
-    l->known = NULL;
+    l->known = 0;
     if (l->fixed && !same)
         status = fit(l, record, e);
     else if (!same)
         status = adopt(l, record, e);
     if (status == TIDEMILL_OK) {
-        l->known = columns;
+        l->known = shape;
         l->known_own = *own;
     }
     return status;

@@ -34,18 +34,12 @@ struct row_layout {
     bool fixed;
     struct name_index index; /* of the fixed columns */
     uint32_t *map;           /* fixed: for each column the record's field, or NO_COLUMN */
-    /*
-     * The header whose records, while no field is added or deleted, are known to have this layout
-     * (`known_own`) or to fit it by this map; NULL: none.
-     */
-    const struct columns *known;
+    uint64_t known; /* records of this shape have this layout (`known_own`), or fit it by this map; or 0 */
     bool known_own;
 };
 
 void tm_row_layout_init(struct row_layout *l, const struct output_dialect *d);
 void tm_row_layout_release(struct row_layout *l);
-/* The columns of the records to come are others, even if they lie at an address known. */
-void tm_row_layout_forget(struct row_layout *l);
 /* Fix the columns; names are copied. E_MEMORY; E_ARGUMENT for no columns at all. */
 int tm_row_layout_fix(struct row_layout *l, uint32_t n, const struct slice *names);
 

@@ -36,12 +36,6 @@ static void writer_free(struct writer *w)
     tm_heap_free(w);
 }
 
-static void verbatim(struct writer *w, const struct reader *origin)
-{
-    (void)origin;
-    tm_row_layout_forget(&w->rows);
-}
-
 static const struct layout *layout(const struct writer *w)
 {
     return &w->rows.layout;
@@ -154,7 +148,6 @@ const struct format tm_format_table = {
     .has_columns = true,
     .writer_new = writer_new,
     .writer_free = writer_free,
-    .verbatim = verbatim,
     .write = write_row,
     .layout = layout,
     .fix_columns = fix_columns,

@@ -12,7 +12,7 @@ static const struct columns line_column = {.n = 1, .names = line_name, .cells = 
 
 /* Nothing to remember, but a reader is something that can be freed. */
 struct reader {
-    char unused;
+    uint64_t shape; /* of its records */
 };
 
 struct writer {
@@ -47,7 +47,10 @@ static struct reader *reader_new(const struct input_dialect *d, const struct col
 {
     (void)d;
     (void)columns;
-    return tm_heap_zeroed(1, sizeof(struct reader));
+    struct reader *r = tm_heap_zeroed(1, sizeof *r);
+    if (r)
+        r->shape = tm_shape_new();
+    return r;
 }
 
 static void reader_free(struct reader *r)
@@ -58,7 +61,6 @@ static void reader_free(struct reader *r)
 static enum parse_verdict parse(struct reader *r, struct arena *arena, const char *p, size_t n,
                                 struct parsed *out, err *e)
 {
-    (void)r;
     const char *feed = memchr(p, '\n', n);
     struct slice line = {p, feed ? (size_t)(feed - p) : n};
     *out = (struct parsed){.length = feed ? line.n + 1 : n, .lines = 1};
@@ -76,6 +78,7 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
     node->line_end = (struct slice){p + line.n, out->length - line.n};
     node->origin = &line_column;
     node->columns = &line_column;
+    node->shape = r->shape;
     out->record = node;
     return PARSE_RECORD;
 }

@@ -39,6 +39,7 @@ struct unflatten {
     struct branch *branches;
     struct entry *entries;
     struct columns columns; /* what a record's fields are called */
+    uint64_t shape;
 };
 
 /* ---- names in parts ---- */
@@ -295,7 +296,7 @@ int tm_unflatten_new(const struct input_dialect *d, struct arena *arena,
     struct unflatten *u = arena_alloc(arena, sizeof *u);
     if (!u)
         return no_memory(e);
-    *u = (struct unflatten){.flat = columns, .separator = d->separator, .branches_n = 1};
+    *u = (struct unflatten){.flat = columns, .separator = d->separator, .branches_n = 1, .shape = tm_shape_new()};
     tm_arena_init(&scratch);
     int status = make_tree(d, u, arena, &scratch, e);
     tm_arena_release(&scratch);
@@ -372,6 +373,7 @@ struct node *tm_unflatten(const struct unflatten *u, struct arena *arena, struct
     record->source = flat->source;
     record->line_end = flat->line_end;
     record->columns = &u->columns;
+    record->shape = u->shape;
     return record;
 }
 

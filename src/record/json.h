@@ -86,13 +86,10 @@ int tm_json_write_row(struct buf *out, const struct node *n, uint32_t max_depth,
 struct json_names {
     uint32_t n;
     struct json_name *of;
-    const struct columns *columns; /* whose names those of the last row were, */
-    uint32_t columns_n;            /* how many, */
-    size_t length;                 /* and how long all of them; columns is NULL when nobody knows */
+    uint64_t shape; /* of the last row, or 0, */
+    size_t length;  /* and how long all names of that are */
 };
 void tm_json_names_release(struct json_names *names);
-/* Columns that were known may have gone: those of records to come are others. */
-void tm_json_names_forget(struct json_names *names);
 /*
  * Write a row that nobody read as JSON and that has neither nested values nor anything that cannot be
  * said in JSON: it takes one line. False: nothing was written, tm_json_write_row() has to do it.

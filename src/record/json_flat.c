@@ -33,11 +33,6 @@ void tm_json_names_release(struct json_names *names)
     *names = (struct json_names){0};
 }
 
-void tm_json_names_forget(struct json_names *names)
-{
-    names->columns = NULL;
-}
-
 static bool is_name(const struct json_name *name, struct slice key)
 {
     return name->text.n == key.n + 4 &&
@@ -164,10 +159,10 @@ static size_t text_length(const struct value *v)
 /* All names of the row are known; false: this is no row for us. */
 static bool find_names(struct json_names *names, const struct node *n)
 {
-    const struct columns *columns = n->reshaped ? NULL : n->columns;
-    if (columns && columns == names->columns && n->count == names->columns_n)
+    uint64_t shape = node_shape(n);
+    if (shape && shape == names->shape)
         return true;
-    names->columns = NULL;
+    names->shape = 0;
     names->length = 0;
     for (uint32_t i = 0; i < n->count; i++) {
         const struct json_name *name = find_name(names, i, n->fields[i].key);
@@ -175,8 +170,7 @@ static bool find_names(struct json_names *names, const struct node *n)
             return false;
         names->length += name->text.n;
     }
-    names->columns = columns;
-    names->columns_n = n->count;
+    names->shape = shape;
     return true;
 }
 

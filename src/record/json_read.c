@@ -15,6 +15,7 @@ struct json_reader {
        its values, of which there is one more; and the bytes of that. */
     struct known_text *known;
     uint32_t known_n, known_cap;
+    uint64_t shape; /* of records that have just these */
     struct buf known_bytes;
     struct slice bytes; /* where texts come from, one behind the other; n == 0: from anywhere */
     struct json_marks marks;
@@ -184,10 +185,11 @@ static void learn(struct json_reader *r, const struct node *n, const char *open,
     }
     r->known[n->count] = json_known((struct slice){p, (size_t)(close + 1 - from)}, 0, 0);
     r->known_n = n->count;
+    r->shape = tm_shape_new();
 }
 
 /* Are the record's keys all different, or may they be the same? p (its closing bracket), or NULL. */
-static const char *check_keys(struct json_scan *s, const struct node *n, const struct shape *shape,
+static const char *check_keys(struct json_scan *s, struct node *n, const struct shape *shape,
                               const char *open, const char *p)
 {
     struct json_reader *r = s->r;
@@ -195,6 +197,7 @@ static const char *check_keys(struct json_scan *s, const struct node *n, const s
     if (shape->known) {
         if (shape->respaced && n->count == r->known_n)
             learn(r, n, open, p);
+        n->shape = n->count == r->known_n ? r->shape : 0;
         return p;
     }
     for (uint32_t i = 0; i < n->count; i++)
@@ -446,6 +449,7 @@ struct node *tm_json_read_like(struct json_reader *r, struct arena *arena, const
         return NULL;
     r->unlike = r->pass = 0;
     n->count = n->live = n->originals = r->known_n;
+    n->shape = r->shape;
     n->assigned = ASSIGNED_NONE;
     *behind = close + last->n;
     n->source = (struct slice){p, (size_t)(*behind - p)};

@@ -5,6 +5,7 @@
 #include "record/node.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 
 #include "record/cell.h"
 #include "record/json.h"
@@ -21,6 +22,12 @@ struct node *tm_node_new(struct arena *arena, enum node_kind kind, uint32_t cap)
         *n = (struct node){
             .kind = kind, .cap = cap, .arena = arena, .fields = (struct field *)(n + 1)};
     return n;
+}
+
+uint64_t tm_shape_new(void)
+{
+    static _Atomic uint64_t last;
+    return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
 }
 
 static bool grow(struct node *n)

@@ -81,6 +81,7 @@ struct node {
     const void *origin;    /* what read it: one address for each format, NULL when built. A writer
                               copies own bytes of formats other than JSON only from its own one */
     const struct columns *columns; /* CSV records: the header they were read under, else NULL */
+    uint64_t shape; /* not 0: its originals have the names, in the order, of all that have this number */
     bool positional; /* copies of records without a header: columns is NULL, yet r[i] is field i */
     uint32_t passed; /* fields that tm_node_find() has passed over in all */
     struct node_index *index; /* by name, once that was many; NULL: none */
@@ -98,6 +99,15 @@ struct node *tm_node_new(struct arena *arena, enum node_kind kind, uint32_t cap)
  * builders: sets neither `changed` nor `reshaped`.
  */
 struct field *tm_node_append(struct node *n);
+
+/* A number for records with the same names in the same order: no other records have it, in this process. */
+uint64_t tm_shape_new(void);
+
+/* The shape that it still has; 0: nobody knows. */
+static inline uint64_t node_shape(const struct node *n)
+{
+    return n->reshaped ? 0 : n->shape;
+}
 
 /* Index of the live field named `key`, or UINT32_MAX. */
 uint32_t tm_node_find(struct node *n, struct slice key);

@@ -278,6 +278,15 @@ static void end_record(struct script *s, int status)
 /* What lies on the stack while records are called. */
 enum { AT_FUNCTION = 1, AT_CTX, AT_RESULTS };
 
+/* Does the function take ctx? C functions may, and what has `...`. */
+static bool lj_takes_ctx(lua_State *L)
+{
+    lua_Debug ar;
+    lua_pushvalue(L, AT_FUNCTION);
+    lua_getinfo(L, ">u", &ar);
+    return ar.isvararg || ar.nparams > 1;
+}
+
 /*
  * The record in hand, and all others up to the first that raises an error: it costs much less to
  * go on than to leave the protected call and to enter it again.
@@ -290,13 +299,15 @@ static int lj_records(lua_State *L)
     tm_lj_view_own_handles(L);
     lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
     lua_pushvalue(L, lua_upvalueindex(UP_CTX));
+    bool takes_ctx = lj_takes_ctx(L);
     do {
         if (!tm_view_hand_over(s, &call->record, 1))
             tm_lj_memory(L);
         lua_pushvalue(L, AT_FUNCTION);
         lua_pushlightuserdata(L, handle_of(call, 0));
-        lua_pushvalue(L, AT_CTX);
-        lua_call(L, 2, LUA_MULTRET);
+        if (takes_ctx)
+            lua_pushvalue(L, AT_CTX);
+        lua_call(L, 1 + takes_ctx, LUA_MULTRET);
         lj_take_results(L, AT_RESULTS);
         lua_settop(L, AT_CTX);
         err_clear(&call->why);

@@ -49,8 +49,10 @@ struct key *tm_lj_new_key(lua_State *L, int index, struct key *slot, struct key 
 
 uint32_t tm_key_search(struct key *k, struct node *n)
 {
-    uint32_t i = tm_node_find(n, k->text);
-    if (i != UINT32_MAX)
+    uint32_t i = node_has(n, k->hint, k->text) ? k->hint : tm_node_find(n, k->text);
+    if (i != UINT32_MAX) {
         k->hint = i;
+        k->shape = i < n->originals ? n->shape : 0;
+    }
     return i;
 }

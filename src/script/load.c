@@ -6,11 +6,12 @@
 
 /* ---- compiling ---- */
 
-/* What lua_load reads: line ends, so that the lines count as in the file, then up to three parts. */
+/* What lua_load reads: line ends, so that the lines count as in the file, then up to four parts. */
+enum { PARTS = 4 };
 struct source {
     uint32_t lines;
     unsigned next;
-    struct slice parts[3];
+    struct slice parts[PARTS];
 };
 
 static const char *read_source(lua_State *L, void *data, size_t *n)
@@ -23,9 +24,9 @@ static const char *read_source(lua_State *L, void *data, size_t *n)
         s->lines -= (uint32_t)*n;
         return lines;
     }
-    while (s->next < 3 && s->parts[s->next].n == 0)
+    while (s->next < PARTS && s->parts[s->next].n == 0)
         s->next++;
-    *n = s->next < 3 ? s->parts[s->next].n : 0;
+    *n = s->next < PARTS ? s->parts[s->next].n : 0;
     return *n ? s->parts[s->next++].p : NULL;
 }
 
@@ -43,14 +44,14 @@ static struct slice skip_start(struct slice text, enum script_form form)
 }
 
 /* Push the compiled chunk, or the message; true when it is the chunk. */
-static bool lj_try(lua_State *L, const struct script_config *c, const char *before,
-                   const char *after)
+static bool lj_try(lua_State *L, const struct script_config *c, const char *head,
+                   const char *before, const char *after)
 {
+    struct slice text = skip_start(c->text, c->form);
     struct source source = {
         .lines = c->first_line ? c->first_line - 1 : 0,
-        .parts = {slice_of(before), skip_start(c->text, c->form), slice_of(after)},
+        .parts = {slice_of(head), slice_of(before), text, slice_of(after)},
     };
-    struct slice text = source.parts[1];
     if (text.n && *text.p == *LUA_SIGNATURE) {
         lua_pushfstring(L, "%s: this is compiled Lua, only source is taken", c->chunk_name);
         return false;
@@ -75,15 +76,11 @@ static bool ends_early(lua_State *L, int index)
  * The chunk says what is valid; the function is what is called, as it takes its arguments for less.
  */
 static const struct {
-    const char *before, *after;
-    const char *head, *tail;
+    const char *before, *after, *function_after;
 } forms[] = {
-    /* statements that change r */
-    {"local r, ctx = ...; ", "\nreturn r", "return function(r, ctx) ", "\nreturn r end"},
-    /* statements that return */
-    {"local r, ctx = ...; ", "", "return function(r, ctx) ", "\nend"},
-    /* an expression */
-    {"local r, ctx = ...; return ", "", "return function(r, ctx) return ", "\nend"},
+    {"", "\nreturn r", "\nreturn r end"}, /* statements that change r */
+    {"", "", "\nend"},                    /* statements that return */
+    {"return ", "", "\nend"},             /* an expression */
 };
 
 /*
@@ -92,10 +89,13 @@ static const struct {
  */
 static void lj_compile_each(lua_State *L, const struct script_config *c)
 {
+    /* What does not say ctx need not be given it. */
+    const char *function = memmem(c->text.p, c->text.n, "ctx", 3) ? "return function(r, ctx) "
+                                                                  : "return function(r) ";
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        if (!lj_try(L, c, forms[i].before, forms[i].after))
+        if (!lj_try(L, c, "local r, ctx = ...; ", forms[i].before, forms[i].after))
             continue;
-        if (lj_try(L, c, forms[i].head, forms[i].tail))
+        if (lj_try(L, c, function, forms[i].before, forms[i].function_after))
             lua_call(L, 0, 1);
         else
             lua_pop(L, 1); /* it says `...`: the chunk will do */
@@ -110,7 +110,7 @@ void tm_lj_compile(lua_State *L, const struct script_config *c)
 {
     if (c->form == SCRIPT_EACH)
         lj_compile_each(L, c);
-    else if (!lj_try(L, c, "", ""))
+    else if (!lj_try(L, c, "", "", ""))
         lua_error(L);
 }
 

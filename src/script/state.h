@@ -74,7 +74,8 @@ struct references {
 struct key {
     const void *string; /* Lua's own; NULL: the slot is empty */
     struct slice text;
-    uint32_t hint; /* the field that had it last */
+    uint32_t hint;  /* the field that had it last */
+    uint64_t shape; /* not 0: that field has it in all records of this shape */
     bool used;     /* since it was last asked to go */
 };
 
@@ -191,7 +192,8 @@ static inline struct key *lj_key(lua_State *L, int index, struct key *spare)
 /* The field that it means, or UINT32_MAX. */
 static inline uint32_t key_find(struct key *k, struct node *n)
 {
-    return node_has(n, k->hint, k->text) ? k->hint : tm_key_search(k, n);
+    bool known = n->shape && n->shape == k->shape && n->fields[k->hint].value.kind != VALUE_NONE;
+    return known ? k->hint : tm_key_search(k, n);
 }
 
 /* lint.c: what looks wrong in a script that compiles, as warnings to the host. */

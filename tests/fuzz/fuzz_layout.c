@@ -75,8 +75,10 @@ static void compare(const struct output_dialect *d, struct reader *origin, const
     tm_buf_init(&anew);
     tm_buf_init(&direct);
     CHECK(own && fixed && f->fix_columns(fixed, count, names) == TIDEMILL_OK);
-    f->verbatim(own, origin);
-    f->verbatim(fixed, origin);
+    if (f->verbatim) {
+        f->verbatim(own, origin);
+        f->verbatim(fixed, origin);
+    }
     int status = f->write(own, &first, n, NULL);
     CHECK(f->write(fixed, &direct, n, NULL) == status);
     if (status == TIDEMILL_OK) {

@@ -41,7 +41,6 @@ static void print(const struct output_dialect *d, const char *records, struct bu
     struct finish *f = table->finish_new(d);
     struct buf rows;
     tm_buf_init(&rows);
-    table->verbatim(w, NULL);
     write_rows(w, records, &rows);
     const struct layout *l = table->layout(w);
     assert_int_equal(table->finish_begin(f, out, l->n, l->names), TIDEMILL_OK);
