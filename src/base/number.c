@@ -530,17 +530,21 @@ static uint64_t without_zeros(uint64_t digits, int *exponent)
 }
 
 /*
- * What people write has few decimals: is the double what thousands / 1000 reads as? Two different
+ * What people write has few decimals: is c * 2^q, of 53 bits, what thousands / 1000 reads as? Two different
  * decimals of up to 15 digits are never read as one double, so there is none shorter than this one
- * (without its zeros).
+ * (without its zeros). thousands is 1000 c * 2^q, rounded, and it is read as that double if it is less than
+ * half of the distance to the next one away: of 1000, in units of 2^q (a power of two has a nearer
+ * neighbour below, and is taken where nothing was rounded).
  */
-static inline bool has_few_decimals(double d, uint64_t *thousands)
+static inline bool has_few_decimals(uint64_t c, int q, uint64_t *thousands)
 {
-    if (!(d < 1e12) || d < 1e-3)
+    int s = -q;
+    if (s < 1 || s > 62)
         return false;
-    int64_t whole = (int64_t)(d * 1e3 + 0.5); /* signed: see convert_exactly() */
-    *thousands = (uint64_t)whole;
-    return (double)whole / 1e3 == d;
+    uint64_t t = 1000 * c; /* less than 2^63 */
+    *thousands = (t + (UINT64_C(1) << (s - 1))) >> s;
+    uint64_t off = (*thousands << s) - t, most = c << 12 ? 499 : 0;
+    return *thousands - 1 < UINT64_C(1000000000000000) - 1 && off + most <= 2 * most;
 }
 
 /* thousands / 1000 with one decimal at least. Three are written; how many count is not foreseen. */
@@ -601,24 +605,23 @@ static size_t print_decimal(char *out, uint64_t digits, int exponent)
 size_t tm_number_print_float(char *out, double d)
 {
     uint64_t bits;
-    size_t sign = signbit(d) && !isnan(d);
     memcpy(&bits, &d, sizeof bits);
-    uint64_t fraction = bits & (((uint64_t)1 << 52) - 1);
+    uint64_t fraction = bits & (((uint64_t)1 << 52) - 1), c = fraction | (uint64_t)1 << 52, digits;
     int biased = (int)(bits >> 52 & 0x7ff), exponent = 0;
+    size_t sign = bits >> 63;
     *out = '-';
-    out += sign;
+    if (has_few_decimals(c, biased - 1075, &digits))
+        return sign + print_few_decimals(out + sign, digits);
     if (biased == 0x7ff) {
-        memcpy(out, fraction ? "nan" : "inf", 3);
+        sign = fraction ? 0 : sign;
+        memcpy(out + sign, fraction ? "nan" : "inf", 3);
         return sign + 3;
     }
+    out += sign;
     double size = fabs(d);
-    uint64_t digits;
-    if (has_few_decimals(size, &digits))
-        return sign + print_few_decimals(out, digits);
     if (size < 1e15 && size == (double)(uint64_t)size)
         return sign + print_decimal(out, (uint64_t)size, 0);
-    digits = biased ? shortest(fraction | (uint64_t)1 << 52, biased - 1075,
-                               fraction == 0 && biased > 1, &exponent)
+    digits = biased ? shortest(c, biased - 1075, fraction == 0 && biased > 1, &exponent)
                     : shortest(fraction, -1074, false, &exponent);
     return sign + print_decimal(out, digits, exponent);
 }
