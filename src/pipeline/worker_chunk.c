@@ -230,7 +230,6 @@ static struct node *next_record(struct worker *w)
 {
     while (w->rest.n) {
         struct parsed parsed = {0};
-        err_clear(&w->why);
         enum parse_verdict verdict = tm_intake_parse(&w->file.input, &w->arena, w->rest.p,
                                                      w->rest.n, &parsed, &w->why);
         if (verdict == PARSE_MEMORY)

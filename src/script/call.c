@@ -310,7 +310,6 @@ static int lj_records(lua_State *L)
         lua_call(L, 1 + takes_ctx, LUA_MULTRET);
         lj_take_results(L, AT_RESULTS);
         lua_settop(L, AT_CTX);
-        err_clear(&call->why);
         end_record(s, TIDEMILL_OK);
     } while (begin_record(s));
     return 0;

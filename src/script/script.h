@@ -90,7 +90,7 @@ struct script_source {
     /*
      * The call for that record is over, and every view that Lua holds of it is dead. On FAILED `e`
      * has the cause: E_SCRIPT for what the script did, E_WRITE for what emit refused, E_MEMORY; else
-     * it holds nothing and may be used.
+     * what it holds is of no meaning, and it may be used.
      */
     void (*done)(void *data, enum script_outcome outcome, err *e);
 };
