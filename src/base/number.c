@@ -533,8 +533,8 @@ static uint64_t without_zeros(uint64_t digits, int *exponent)
  * What people write has few decimals: is c * 2^q, of 53 bits, what thousands / 1000 reads as? Two different
  * decimals of up to 15 digits are never read as one double, so there is none shorter than this one
  * (without its zeros). thousands is 1000 c * 2^q, rounded, and it is read as that double if it is less than
- * half of the distance to the next one away: of 1000, in units of 2^q (a power of two has a nearer
- * neighbour below, and is taken where nothing was rounded).
+ * half of the distance to the next one away: of 1000, in units of 2^q. (A power of two has a nearer neighbour
+ * below; but 1000 c is 125 * 2^55 then: what was rounded are 2^13 units or none.)
  */
 static inline bool has_few_decimals(uint64_t c, int q, uint64_t *thousands)
 {
@@ -543,8 +543,8 @@ static inline bool has_few_decimals(uint64_t c, int q, uint64_t *thousands)
         return false;
     uint64_t t = 1000 * c; /* less than 2^63 */
     *thousands = (t + (UINT64_C(1) << (s - 1))) >> s;
-    uint64_t off = (*thousands << s) - t, most = c << 12 ? 499 : 0;
-    return *thousands - 1 < UINT64_C(1000000000000000) - 1 && off + most <= 2 * most;
+    uint64_t off = (*thousands << s) - t;
+    return *thousands - 1 < UINT64_C(1000000000000000) - 1 && off + 499 <= 2 * 499;
 }
 
 /* thousands / 1000 with one decimal at least. Three are written; how many count is not foreseen. */

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -174,6 +175,29 @@ static void int_prints(void **state)
     }
 }
 
+/* As the C library prints it, in no more than the room that is asked for. */
+static void check_int(int64_t i)
+{
+    char want[64], got[64];
+    memset(got, '#', sizeof got);
+    int n = snprintf(want, sizeof want, "%" PRId64, i);
+    if (tm_number_print_int(got, i) != (size_t)n || memcmp(got, want, (size_t)n) != 0)
+        fail_msg("%s is printed as %.*s", want, n, got);
+    for (size_t k = NUMBER_TEXT_MAX; k < sizeof got; k++)
+        assert_int_equal(got[k], '#');
+}
+
+static void int_lengths(void **state)
+{
+    (void)state;
+    for (int64_t power = 1; power <= INT64_MAX / 10; power *= 10)
+        for (int64_t digit = 1; digit <= 9; digit++)
+            for (int64_t near = -1; near <= 1; near++) {
+                check_int(power * digit + near);
+                check_int(-power * digit + near);
+            }
+}
+
 static void float_prints(void **state)
 {
     static const struct {
@@ -189,6 +213,22 @@ static void float_prints(void **state)
         {1.5, "1.5"},
         {100000.0, "100000.0"},
         {123456.789, "123456.789"},
+        {0.001, "0.001"},
+        {0x1.0624dd2f1a9fbp-10, "0.0009999999999999998"},
+        {0x1.0624dd2f1a9fdp-10, "0.0010000000000000002"},
+        {0x1p-10, "0.0009765625"},
+        {0.125, "0.125"},
+        {0.0625, "0.0625"},
+        {0.998, "0.998"},
+        {-7.05, "-7.05"},
+        {9.999, "9.999"},
+        {-99999.999, "-99999.999"},
+        {100000.001, "100000.001"},
+        {0x1p20, "1048576.0"},
+        {99999999.99, "99999999.99"},
+        {999999999999.999, "999999999999.999"},
+        {1e12, "1000000000000.0"},
+        {1000000000000.001, "1000000000000.001"},
         {1e15, "1000000000000000.0"},
         {999999999999999.9, "999999999999999.9"},
         {1234567890123456.0, "1234567890123456.0"},
@@ -231,12 +271,12 @@ static uint64_t random_bits(void)
     return x ^= x << 17;
 }
 
-/* Doubles of many kinds: any bits, subnormal, powers of two, prices, integers, fractions. */
+/* Doubles of many kinds: any bits, subnormal, powers of two, prices, integers, fractions, thousandths and what is beside them. */
 static double random_double(unsigned kind)
 {
     uint64_t bits = random_bits();
     double d;
-    switch (kind % 7) {
+    switch (kind % 8) {
     case 1:
         bits &= 0x800fffffffffffffu >> random_bits() % 50;
         break;
@@ -251,6 +291,9 @@ static double random_double(unsigned kind)
         return (double)bits;
     case 6:
         return (double)(bits >> 11) * 0x1p-53;
+    case 7:
+        d = (double)(int64_t)((bits >> 4) % 10000000000000001 >> bits % 50) / 1000.0;
+        return bits & 0x1000 ? d : nextafter(d, bits & 0x2000 ? 0 : 1e300);
     default:
         break;
     }
@@ -296,7 +339,7 @@ static void random_round_trips(void **state)
             strtod(text, NULL) != d)
             fail_msg("%a gives %s, which reads as %a", d, text, back);
         /* Beside a power of two a shorter one than the C library's nearest may do. */
-        if (k % 16 == 0 && d != 0 && count_digits(text) > fewest_digits(d))
+        if (k % 15 == 0 && d != 0 && count_digits(text) > fewest_digits(d))
             fail_msg("%a gives %s, which is not the shortest", d, text);
     }
 }
@@ -477,11 +520,12 @@ static void powers_are_right(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(json_reads),       cmocka_unit_test(cell_reads),
-        cmocka_unit_test(long_digits),      cmocka_unit_test(int_prints),
-        cmocka_unit_test(float_prints),     cmocka_unit_test(random_round_trips),
-        cmocka_unit_test(random_reads),     cmocka_unit_test(locale_is_ignored),
-        cmocka_unit_test(powers_are_right), cmocka_unit_test(all_short_texts),
+        cmocka_unit_test(json_reads),         cmocka_unit_test(cell_reads),
+        cmocka_unit_test(long_digits),        cmocka_unit_test(int_prints),
+        cmocka_unit_test(int_lengths),        cmocka_unit_test(float_prints),
+        cmocka_unit_test(random_round_trips), cmocka_unit_test(random_reads),
+        cmocka_unit_test(locale_is_ignored),  cmocka_unit_test(powers_are_right),
+        cmocka_unit_test(all_short_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
