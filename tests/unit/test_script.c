@@ -233,8 +233,10 @@ static void test_run(void **state)
     assert_int_equal(in.done, 7);
     for (size_t i = 0; i < 7; i++) {
         assert_int_equal(in.outcomes[i], *messages[i] ? SCRIPT_FAILED : SCRIPT_KEPT);
+        if (in.outcomes[i] != SCRIPT_FAILED)
+            continue; /* the error is of no meaning */
         assert_string_equal(in.errors[i].message, messages[i]);
-        assert_int_equal(in.errors[i].status != 0, *messages[i] != '\0');
+        assert_int_not_equal(in.errors[i].status, TIDEMILL_OK);
     }
     static const char *const none[] = {NULL};
     in = (struct input){.host = h, .records = none};
