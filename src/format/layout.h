@@ -34,7 +34,8 @@ struct row_layout {
     bool fixed;
     struct name_index index; /* of the fixed columns */
     uint32_t *map;           /* fixed: for each column the record's field, or NO_COLUMN */
-    uint64_t known; /* records of this shape have this layout (`known_own`), or fit it by this map; or 0 */
+    /* Not 0: records of this shape have this layout (`known_own`), or fit it by this map. */
+    uint64_t known;
     bool known_own;
 };
 

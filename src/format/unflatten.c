@@ -296,7 +296,8 @@ int tm_unflatten_new(const struct input_dialect *d, struct arena *arena,
     struct unflatten *u = arena_alloc(arena, sizeof *u);
     if (!u)
         return no_memory(e);
-    *u = (struct unflatten){.flat = columns, .separator = d->separator, .branches_n = 1, .shape = tm_shape_new()};
+    *u = (struct unflatten){
+        .flat = columns, .separator = d->separator, .branches_n = 1, .shape = tm_shape_new()};
     tm_arena_init(&scratch);
     int status = make_tree(d, u, arena, &scratch, e);
     tm_arena_release(&scratch);

@@ -81,7 +81,8 @@ struct node {
     const void *origin;    /* what read it: one address for each format, NULL when built. A writer
                               copies own bytes of formats other than JSON only from its own one */
     const struct columns *columns; /* CSV records: the header they were read under, else NULL */
-    uint64_t shape; /* not 0: its originals have the names, in the order, of all that have this number */
+    /* Not 0: its originals have the names, in their order, that those of all nodes of this shape have. */
+    uint64_t shape;
     bool positional; /* copies of records without a header: columns is NULL, yet r[i] is field i */
     uint32_t passed; /* fields that tm_node_find() has passed over in all */
     struct node_index *index; /* by name, once that was many; NULL: none */

@@ -76,7 +76,7 @@ struct key {
     struct slice text;
     uint32_t hint;  /* the field that had it last */
     uint64_t shape; /* not 0: that field has it in all records of this shape */
-    bool used;     /* since it was last asked to go */
+    bool used;      /* since it was last asked to go */
 };
 
 enum { KEYS = 256, KNOWN_NAMES = 256 };
