@@ -28,6 +28,12 @@ static void scan_any(const char *p, const char *wanted, unsigned n, uint64_t *bi
     }
 }
 
+static void find_any(const char *p, unsigned blocks, char wanted, uint64_t *bits)
+{
+    for (unsigned b = 0; b < blocks; b++, p += BLOCK)
+        scan_any(p, &wanted, 1, bits + b);
+}
+
 enum { SPECIAL = 1, OTHER = 2, HIGH = 4 };
 
 static unsigned class_of(unsigned char c)
@@ -69,6 +75,12 @@ static void scan_sse2(const char *p, const char *wanted, unsigned n, uint64_t *b
     }
 }
 
+static void find_sse2(const char *p, unsigned blocks, char wanted, uint64_t *bits)
+{
+    for (unsigned b = 0; b < blocks; b++, p += BLOCK)
+        scan_sse2(p, &wanted, 1, bits + b);
+}
+
 static void classify_sse2(const char *p, unsigned blocks, const struct block_classes *out)
 {
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
@@ -103,6 +115,19 @@ __attribute__((target("avx2"))) static void scan_avx2(const char *p, const char 
     }
 }
 
+__attribute__((target("avx2"))) static void find_avx2(const char *p, unsigned blocks, char wanted,
+                                                      uint64_t *bits)
+{
+    const __m256i c = _mm256_set1_epi8(wanted);
+    for (unsigned b = 0; b < blocks; b++, p += BLOCK) {
+        const __m256i *q = (const __m256i *)(const void *)p;
+        __m256i low = _mm256_cmpeq_epi8(_mm256_loadu_si256(q), c);
+        __m256i high = _mm256_cmpeq_epi8(_mm256_loadu_si256(q + 1), c);
+        uint64_t above = (unsigned)_mm256_movemask_epi8(high);
+        bits[b] = above << 32 | (unsigned)_mm256_movemask_epi8(low);
+    }
+}
+
 __attribute__((target("avx2"))) static void classify_avx2(const char *p, unsigned blocks,
                                                           const struct block_classes *out)
 {
@@ -130,9 +155,10 @@ __attribute__((target("avx2"))) static void classify_avx2(const char *p, unsigne
 
 #endif
 
-/* Of one kind of processor, the two things it can do. */
+/* Of one kind of processor, the three things it can do. */
 struct way {
     block_scan *scan;
+    block_find *find;
     block_classify *classify;
 };
 
@@ -140,13 +166,16 @@ static struct way way_at(unsigned i)
 {
 #if VECTORS
     static const struct way ways[] = {
-        {scan_any, classify_any}, {scan_sse2, classify_sse2}, {scan_avx2, classify_avx2}};
+        {scan_any, find_any, classify_any},
+        {scan_sse2, find_sse2, classify_sse2},
+        {scan_avx2, find_avx2, classify_avx2},
+    };
     unsigned n = HAS_AVX2 ? 3 : 2;
 #else
-    static const struct way ways[] = {{scan_any, classify_any}};
+    static const struct way ways[] = {{scan_any, find_any, classify_any}};
     unsigned n = 1;
 #endif
-    return i < n ? ways[i] : (struct way){NULL, NULL};
+    return i < n ? ways[i] : (struct way){NULL, NULL, NULL};
 }
 
 static struct way best_way(void)
@@ -162,6 +191,11 @@ block_scan *tm_block_scan_at(unsigned i)
     return way_at(i).scan;
 }
 
+block_find *tm_block_find_at(unsigned i)
+{
+    return way_at(i).find;
+}
+
 block_classify *tm_block_classify_at(unsigned i)
 {
     return way_at(i).classify;
@@ -170,6 +204,11 @@ block_classify *tm_block_classify_at(unsigned i)
 block_scan *tm_block_scan(void)
 {
     return best_way().scan;
+}
+
+block_find *tm_block_find(void)
+{
+    return best_way().find;
 }
 
 block_classify *tm_block_classify(void)

@@ -20,6 +20,13 @@ block_scan *tm_block_scan(void);
 /* All ways that this processor has, from the slowest to the best: NULL behind the last. For tests. */
 block_scan *tm_block_scan_at(unsigned i);
 
+/* Bit i of bits[b]: byte i of block b, of the `blocks` at p, is `wanted`. */
+typedef void block_find(const char *p, unsigned blocks, char wanted, uint64_t *bits);
+
+/* As tm_block_scan() and tm_block_scan_at(). */
+block_find *tm_block_find(void);
+block_find *tm_block_find_at(unsigned i);
+
 /* Of the bytes of blocks, as bits, a word for each block: */
 struct block_classes {
     uint64_t *special; /* '"', '\\' and control characters: what no string of JSON holds as it is */

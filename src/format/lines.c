@@ -11,27 +11,59 @@ static inline bool is_odd(const struct line_rule *rule, const char *p)
     return rule->skips && ((unsigned char)*p <= ' ' || *p == rule->comment);
 }
 
+struct run {
+    const struct line_rule *rule;
+    uint32_t records;
+    const char *line; /* behind the last of them */
+};
+
+/* The lines that end in a block; false: the run ends before one of them. */
+static inline bool take_lines(struct run *run, const char *block, uint64_t ends)
+{
+    for (; ends; ends &= ends - 1) {
+        if (is_odd(run->rule, run->line) || run->records == UINT32_MAX)
+            return false;
+        run->records++;
+        run->line = block + __builtin_ctzll(ends) + 1;
+    }
+    return true;
+}
+
+/* Where quotes mean nothing, many blocks are looked at at once. */
+static void run_plain(struct run *run, const char *p, const char *end)
+{
+    enum { MOST = 32 };
+    uint64_t ends[MOST];
+    block_find *find = tm_block_find();
+    while (end - p >= BLOCK) {
+        size_t left = (size_t)(end - p) / BLOCK;
+        unsigned n = left < MOST ? (unsigned)left : MOST;
+        find(p, n, '\n', ends);
+        for (unsigned i = 0; i < n; i++, p += BLOCK)
+            if (!take_lines(run, p, ends[i]))
+                return;
+    }
+}
+
+static void run_to_quote(struct run *run, const char *p, const char *end)
+{
+    const char wanted[2] = {'\n', run->rule->quote};
+    block_scan *scan = tm_block_scan();
+    uint64_t bits[2] = {0};
+    for (; end - p >= BLOCK && !bits[1]; p += BLOCK) {
+        scan(p, wanted, 2, bits);
+        if (!take_lines(run, p, block_before(bits[0], bits[1])))
+            return;
+    }
+}
+
 uint32_t tm_line_run(const struct line_rule *rule, const char *p, size_t n, size_t *length)
 {
-    const char *line = p, *end = p + n;
-    const char wanted[2] = {'\n', rule->quote};
-    unsigned kinds = rule->quote == '\n' ? 1 : 2;
-    block_scan *scan = tm_block_scan();
-    uint32_t records = 0;
-    uint64_t bits[2] = {0};
-    for (const char *block = p; end - block >= BLOCK; block += BLOCK) {
-        scan(block, wanted, kinds, bits);
-        uint64_t quotes = bits[1], ends = block_before(bits[0], quotes);
-        for (; ends; ends &= ends - 1) {
-            if (is_odd(rule, line) || records == UINT32_MAX)
-                goto done;
-            records++;
-            line = block + __builtin_ctzll(ends) + 1;
-        }
-        if (quotes)
-            break;
-    }
-done:
-    *length = (size_t)(line - p);
-    return records;
+    struct run run = {.rule = rule, .line = p};
+    if (rule->quote == '\n')
+        run_plain(&run, p, p + n);
+    else
+        run_to_quote(&run, p, p + n);
+    *length = (size_t)(run.line - p);
+    return run.records;
 }

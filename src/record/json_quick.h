@@ -127,8 +127,7 @@ static inline uint32_t json_quick_name(const struct json_marks *m, uint32_t at)
     memcpy(names, "truenullfals", sizeof names);
     unsigned is_false = (four == names[2]) & (p[4] == 'e');
     /* A sum, as compilers make branches of an or. */
-    unsigned is_name = is_false + (four == names[0]) + (four == names[1]);
-    return is_name ? at + 4 + is_false : 0;
+    return (is_false + (four == names[0]) + (four == names[1])) ? at + 4 + is_false : 0;
 }
 
 /* A scalar; what stands behind it was not looked at. */

@@ -32,6 +32,15 @@ static void check(block_scan *scan, const char *p)
     }
 }
 
+static void check_find(block_find *find, const char *p, unsigned blocks)
+{
+    uint64_t bits[5] = {7, 7, 7, 7, 7};
+    find(p, blocks, ',', bits);
+    for (unsigned b = 0; b < blocks; b++)
+        assert_true(bits[b] == expected(p + (size_t)b * BLOCK, ','));
+    assert_true(bits[blocks] == 7);
+}
+
 /* Every byte at every place, at every alignment. */
 static void test_places(void **state)
 {
@@ -55,6 +64,18 @@ static void test_random(void **state)
             bytes[i] = round % 2 ? "\n,\"x"[rand() % 4] : (char)rand();
         for (unsigned way = 0; tm_block_scan_at(way); way++)
             check(tm_block_scan_at(way), bytes);
+    }
+}
+
+static void test_find(void **state)
+{
+    (void)state;
+    char bytes[4 * BLOCK + 32];
+    for (int round = 0; round < 2000; round++) {
+        for (unsigned i = 0; i < sizeof bytes; i++)
+            bytes[i] = round % 2 ? ",x"[rand() % 2] : (char)rand();
+        for (unsigned way = 0; tm_block_find_at(way); way++)
+            check_find(tm_block_find_at(way), bytes + round % 32, (unsigned)round % 5);
     }
 }
 
@@ -92,6 +113,8 @@ static void test_choice(void **state)
         n++;
     assert_true(n >= 1);
     assert_true(tm_block_scan() == tm_block_scan_at(n - 1));
+    assert_true(tm_block_find() == tm_block_find_at(n - 1));
+    assert_true(!tm_block_find_at(n));
     assert_true(tm_block_classify() == tm_block_classify_at(n - 1));
     assert_true(!tm_block_classify_at(n));
 }
@@ -110,7 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_places),  cmocka_unit_test(test_random),
         cmocka_unit_test(test_classes), cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_before),
+        cmocka_unit_test(test_before),  cmocka_unit_test(test_find),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
