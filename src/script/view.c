@@ -316,15 +316,17 @@ static void lj_set_field(lua_State *L, const struct view *v, struct key *name)
         return;
     if (type == LUA_TUSERDATA && same_node(L, n, i))
         return;
-    if (type == LUA_TTABLE) {
-        /* Converting one may run finalizers, and they may do anything. */
+    bool plain = type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TBOOLEAN;
+    if (!plain) {
+        /* Converting a container may run finalizers, and they may do anything. */
         own = *name;
         name = &own;
     }
     struct path path = {.key = name->text};
     struct value value;
     tm_lj_view_value(L, v, 3, &path, &value);
-    i = key_find(name, n);
+    if (!plain)
+        i = key_find(name, n);
     if (i != UINT32_MAX) {
         tm_node_set(n, i, value);
         return;
