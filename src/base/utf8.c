@@ -3,6 +3,8 @@
  */
 #include "base/utf8.h"
 
+#include "base/words.h"
+
 size_t tm_utf8_decode(struct slice s, uint32_t *c)
 {
     const unsigned char *p = (const unsigned char *)s.p;
@@ -27,23 +29,50 @@ size_t tm_utf8_decode(struct slice s, uint32_t *c)
     return n;
 }
 
+/* From byte i on, where a character begins: behind whole characters that a glance says are valid. */
+static size_t skip_blocks(struct slice s, size_t i)
+{
+#ifdef UTF8_SSE2
+    unsigned wanted = 0; /* at i, to go on what is before */
+    while (s.n - i >= UTF8_GLANCE) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
+        unsigned next = wanted;
+        if (!utf8_glance(x, 0xffff, &next))
+            break;
+        wanted = next >> UTF8_GLANCE;
+        i += UTF8_GLANCE;
+    }
+    /* Back to the first byte of a character that is not whole. */
+    while (wanted && ((unsigned char)s.p[--i] & 0xc0) == 0x80)
+        ;
+    return i;
+#else
+    (void)s;
+    return i;
+#endif
+}
+
 size_t tm_utf8_check(struct slice s)
 {
     size_t i = 0;
     while (i < s.n) {
-        uint64_t eight;
-        if (s.n - i >= sizeof eight) {
-            memcpy(&eight, s.p + i, sizeof eight);
-            if ((eight & 0x8080808080808080u) == 0) {
-                i += sizeof eight;
-                continue;
+        i = skip_blocks(s, i);
+        size_t stop = s.n - i > UTF8_GLANCE ? i + UTF8_GLANCE : s.n;
+        while (i < stop) {
+            uint64_t eight;
+            if (s.n - i >= sizeof eight) {
+                memcpy(&eight, s.p + i, sizeof eight);
+                if ((eight & WORD_HIGH) == 0) {
+                    i += sizeof eight;
+                    continue;
+                }
             }
+            uint32_t c;
+            size_t n = tm_utf8_decode((struct slice){s.p + i, s.n - i}, &c);
+            if (n == 0)
+                return i;
+            i += n;
         }
-        uint32_t c;
-        size_t n = tm_utf8_decode((struct slice){s.p + i, s.n - i}, &c);
-        if (n == 0)
-            return i;
-        i += n;
     }
     return s.n;
 }

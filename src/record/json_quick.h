@@ -103,7 +103,9 @@ static inline uint32_t json_quick_number(struct json_marks *m, uint32_t at)
 static inline uint32_t json_quick_utf8(const struct json_marks *m, const char *p, const char *quote)
 {
     struct slice inside = {p, (size_t)(quote - p)};
-    return *quote == '"' && tm_utf8_check(inside) == inside.n ? json_far(m, quote + 1) : 0;
+    /* With the quote before it, as JSON_STRIDE bytes are there from that on. */
+    bool valid = utf8_is_short(p - 1, inside.n + 1) || tm_utf8_check(inside) == inside.n;
+    return *quote == '"' && valid ? json_far(m, quote + 1) : 0;
 }
 
 static inline uint32_t json_quick_string(struct json_marks *m, uint32_t at)

@@ -111,12 +111,62 @@ static void widths(void **state)
             fail_msg("row %zu: %zu", i, tm_utf8_width(slice_of(rows[i].text)));
 }
 
+static uint32_t random_bits(void)
+{
+    static uint64_t x = 88172645463325252u;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return (uint32_t)(x >> 16);
+}
+
+/* Characters of all lengths, bytes at which rules begin and end, and characters that are cut short. */
+static size_t random_text(char *text, size_t n)
+{
+    static const unsigned char edges[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0,
+                                          0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec,
+                                          0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff};
+    static const uint32_t firsts[] = {0, 0x80, 0x800, 0x1000, 0xd000, 0xe000, 0x10000};
+    static const uint32_t counts[] = {0x80, 0x780, 0x800, 0xc000, 0x800, 0x2000, 0x100000};
+    size_t used = 0;
+    uint32_t wrong = random_bits() % 3 ? 64 : 4;
+    while (used + 4 <= n) {
+        size_t kind = random_bits() % LENGTH(firsts);
+        if (random_bits() % wrong == 0)
+            text[used++] = (char)edges[random_bits() % sizeof edges];
+        else if (random_bits() % (8 * wrong) == 0)
+            used += tm_utf8_encode(text + used, 0xd800 + random_bits() % 0x800); /* a surrogate */
+        else
+            used += tm_utf8_encode(text + used, firsts[kind] + random_bits() % counts[kind]);
+        used -= random_bits() % 200 == 0 && used;
+    }
+    return used;
+}
+
+/* Many bytes at once are what they are one character after the other. */
+static void glances(void **state)
+{
+    char text[128];
+    (void)state;
+    for (unsigned round = 0; round < 300000; round++) {
+        char *p = text + round % 16;
+        struct slice s = {p, random_text(p, random_bits() % 100)};
+        size_t good = 0, n = 1;
+        uint32_t c;
+        while (good < s.n && (n = tm_utf8_decode((struct slice){p + good, s.n - good}, &c)))
+            good += n;
+        assert_int_equal(tm_utf8_check(s), good);
+        s.n = s.n < UTF8_GLANCE ? s.n : UTF8_GLANCE;
+        if (utf8_is_short(p, s.n))
+            assert_true(good >= s.n && tm_utf8_check(s) == s.n);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_characters),
-        cmocka_unit_test(nothing_else),
-        cmocka_unit_test(first_bad_byte),
+        cmocka_unit_test(all_characters), cmocka_unit_test(nothing_else),
+        cmocka_unit_test(first_bad_byte), cmocka_unit_test(glances),
         cmocka_unit_test(widths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
