@@ -534,7 +534,7 @@ static uint64_t without_zeros(uint64_t digits, int *exponent)
  * decimals of up to 15 digits are never read as one double, so there is none shorter than this one
  * (without its zeros). thousands is 1000 c * 2^q, rounded, and it is read as that double if it is less than
  * half of the distance to the next one away: of 1000, in units of 2^q. (A power of two has a nearer neighbour
- * below; but 1000 c is 125 * 2^55 then: what was rounded are 2^13 units or none.)
+ * below; but 1000 c is 125 * 2^55 then: nothing was rounded, or far more.)
  */
 static inline bool has_few_decimals(uint64_t c, int q, uint64_t *thousands)
 {

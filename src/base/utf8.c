@@ -37,7 +37,7 @@ static size_t skip_blocks(struct slice s, size_t i)
     while (s.n - i >= UTF8_GLANCE) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
         unsigned next = wanted;
-        if (!utf8_glance(x, 0xffff, &next))
+        if ((next || _mm_movemask_epi8(x)) && !utf8_glance(x, 0xffff, &next))
             break;
         wanted = next >> UTF8_GLANCE;
         i += UTF8_GLANCE;
@@ -57,7 +57,8 @@ size_t tm_utf8_check(struct slice s)
     size_t i = 0;
     while (i < s.n) {
         i = skip_blocks(s, i);
-        size_t stop = s.n - i > UTF8_GLANCE ? i + UTF8_GLANCE : s.n;
+        /* Where one character wants a closer look, its neighbours often do. */
+        size_t stop = s.n - i > 4 * UTF8_GLANCE ? i + 4 * UTF8_GLANCE : s.n;
         while (i < stop) {
             uint64_t eight;
             if (s.n - i >= sizeof eight) {

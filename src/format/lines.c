@@ -29,15 +29,15 @@ static inline bool take_lines(struct run *run, const char *block, uint64_t ends)
     return true;
 }
 
-/* Where quotes mean nothing, many blocks are looked at at once. */
+/* Where quotes mean nothing, more and more blocks are looked at at once: the run may end soon. */
 static void run_plain(struct run *run, const char *p, const char *end)
 {
     enum { MOST = 32 };
     uint64_t ends[MOST];
     block_find *find = tm_block_find();
-    while (end - p >= BLOCK) {
+    for (size_t most = 1; end - p >= BLOCK; most = most < MOST ? 2 * most : MOST) {
         size_t left = (size_t)(end - p) / BLOCK;
-        unsigned n = left < MOST ? (unsigned)left : MOST;
+        unsigned n = (unsigned)(left < most ? left : most);
         find(p, n, '\n', ends);
         for (unsigned i = 0; i < n; i++, p += BLOCK)
             if (!take_lines(run, p, ends[i]))
@@ -60,6 +60,9 @@ static void run_to_quote(struct run *run, const char *p, const char *end)
 uint32_t tm_line_run(const struct line_rule *rule, const char *p, size_t n, size_t *length)
 {
     struct run run = {.rule = rule, .line = p};
+    *length = 0;
+    if (n == 0 || is_odd(rule, p))
+        return 0;
     if (rule->quote == '\n')
         run_plain(&run, p, p + n);
     else

@@ -143,6 +143,21 @@ static size_t random_text(char *text, size_t n)
     return used;
 }
 
+/* What a glance is for: text of up to three bytes a character, the few with limits of their own left out. */
+static void glances_see(void **state)
+{
+    (void)state;
+#ifdef UTF8_SSE2
+    for (uint32_t c = 0; c < 0x10000; c++) {
+        char text[UTF8_GLANCE] = "", *p = text + c % 12;
+        bool limits = (c >= 0x800 && c < 0x1000) || (c >= 0xd000 && c < 0xe000);
+        size_t n = tm_utf8_encode(p, c);
+        assert_int_equal(utf8_is_short(text, (size_t)(p - text) + n), !limits);
+        assert_true(n == 1 || !utf8_is_short(text, (size_t)(p - text) + n - 1));
+    }
+#endif
+}
+
 /* Many bytes at once are what they are one character after the other. */
 static void glances(void **state)
 {
@@ -167,7 +182,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_characters), cmocka_unit_test(nothing_else),
         cmocka_unit_test(first_bad_byte), cmocka_unit_test(glances),
-        cmocka_unit_test(widths),
+        cmocka_unit_test(glances_see),    cmocka_unit_test(widths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
