@@ -32,7 +32,7 @@ size_t tm_utf8_decode(struct slice s, uint32_t *c)
 /* From byte i on, where a character begins: behind whole characters that a glance says are valid. */
 static size_t skip_blocks(struct slice s, size_t i)
 {
-#ifdef UTF8_SSE2
+#ifdef TM_SSE2
     unsigned wanted = 0; /* at i, to go on what is before */
     while (s.n - i >= UTF8_GLANCE) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));

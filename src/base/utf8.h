@@ -8,11 +8,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
-
-#if defined(__SSE2__) && !defined(TM_PORTABLE)
-#define UTF8_SSE2 1
-#include <emmintrin.h>
-#endif
+#include "base/sse2.h"
 
 /* The offset of the first byte that is not valid, or s.n when all is. */
 size_t tm_utf8_check(struct slice s);
@@ -20,7 +16,7 @@ size_t tm_utf8_check(struct slice s);
 /* A glance at text reads so many bytes. */
 #define UTF8_GLANCE 16
 
-#ifdef UTF8_SSE2
+#ifdef TM_SSE2
 /*
  * The bytes of x that `mask` has a bit for: are those that go on a character just where its first byte
  * wants them? *wanted has the bits that characters before want here, and gets those that are wanted behind
@@ -45,9 +41,9 @@ static inline bool utf8_glance(__m128i x, unsigned mask, unsigned *wanted)
 #endif
 
 /* Is that valid? UTF8_GLANCE bytes at p can be read, n of them count. False: tm_utf8_check() knows. */
-static inline bool utf8_is_short(const char *p, size_t n)
+static inline bool utf8_short_is_valid(const char *p, size_t n)
 {
-#ifdef UTF8_SSE2
+#ifdef TM_SSE2
     unsigned wanted = 0;
     return n <= UTF8_GLANCE &&
            utf8_glance(_mm_loadu_si128((const __m128i *)(const void *)p), (1u << n) - 1, &wanted) &&

@@ -14,10 +14,7 @@
 #ifndef TM_FORMAT_CSV_H
 #define TM_FORMAT_CSV_H
 
-#if defined(__SSE2__) && !defined(TM_PORTABLE)
-#include <emmintrin.h>
-#endif
-
+#include "base/sse2.h"
 #include "format/format.h"
 
 /* ---- the machine ---- */
@@ -114,7 +111,7 @@ static inline struct csv_scan csv_cells_begin(char delimiter, char quote, bool e
     return s;
 }
 
-#if defined(__SSE2__) && !defined(TM_PORTABLE)
+#ifdef TM_SSE2
 static inline uint32_t csv_hits_16(const struct csv_scan *s, const char *p)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
@@ -133,7 +130,7 @@ static inline void csv_scan_block(struct csv_scan *s)
     uint32_t hits = 0;
     s->block = s->next;
     s->next += n;
-#if defined(__SSE2__) && !defined(TM_PORTABLE)
+#ifdef TM_SSE2
     if (n == 16) {
         s->hits = csv_hits_16(s, s->block);
         return;

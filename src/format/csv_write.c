@@ -95,7 +95,7 @@ int tm_csv_fix_columns(struct writer *w, uint32_t n, const struct slice *names)
     return tm_row_layout_fix(&w->rows, n, names);
 }
 
-#if defined(__SSE2__) && !defined(TM_PORTABLE)
+#ifdef TM_SSE2
 
 /* Which of 16 bytes are special, a bit each. */
 static unsigned special_bits(const char *p, char delimiter, char quote)

@@ -10,7 +10,6 @@
 static const struct slice line_name[] = {SLICE("line")};
 static const struct columns line_column = {.n = 1, .names = line_name, .cells = 1};
 
-/* Nothing to remember, but a reader is something that can be freed. */
 struct reader {
     uint64_t shape; /* of its records */
 };

@@ -56,7 +56,7 @@ static inline bool json_is_known(const struct known_text *k, const char *p, cons
 {
     if ((size_t)(end - p) < k->room)
         return false;
-#ifdef JSON_SSE2
+#ifdef TM_SSE2
     __m128i text = _mm_loadu_si128((const __m128i *)(const void *)p);
     __m128i head = _mm_loadu_si128((const __m128i *)(const void *)k->head);
     unsigned same = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(text, head));
@@ -104,7 +104,7 @@ static inline uint32_t json_quick_utf8(const struct json_marks *m, const char *p
 {
     struct slice inside = {p, (size_t)(quote - p)};
     /* With the quote before it, as JSON_STRIDE bytes are there from that on. */
-    bool valid = utf8_is_short(p - 1, inside.n + 1) || tm_utf8_check(inside) == inside.n;
+    bool valid = utf8_short_is_valid(p - 1, inside.n + 1) || tm_utf8_check(inside) == inside.n;
     return *quote == '"' && valid ? json_far(m, quote + 1) : 0;
 }
 

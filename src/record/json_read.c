@@ -86,7 +86,7 @@ static void mark(struct json_reader *r, struct slice text)
 }
 
 /* How far the record's keys are among the known ones. */
-struct shape {
+struct match {
     uint32_t next; /* the next known key that may come */
     bool known;    /* all keys so far were known, in their order: so they all differ */
     bool respaced; /* but there was other white space around them */
@@ -104,16 +104,16 @@ static inline bool is_known(const struct json_scan *s, uint32_t i, const char *p
 #define SKIPPED_KEYS 4 /* so many in a row may be missing in a known shape */
 
 /* The key at p, which is a quote; returns what is behind the closing one. */
-static const char *read_key(struct json_scan *s, struct shape *shape, struct field *f,
+static const char *read_key(struct json_scan *s, struct match *match, struct field *f,
                             const char *p)
 {
     bool escaped = false;
     const struct json_reader *r = s->r;
-    for (uint32_t i = shape->next; shape->known; i++) {
-        if (i >= r->known_n || i - shape->next >= SKIPPED_KEYS) {
-            shape->known = false;
+    for (uint32_t i = match->next; match->known; i++) {
+        if (i >= r->known_n || i - match->next >= SKIPPED_KEYS) {
+            match->known = false;
         } else if (is_known(s, i, p)) {
-            shape->next = i + 1;
+            match->next = i + 1;
             f->key = (struct slice){p + 1, r->known[i].key.n};
             return p + f->key.n + 2;
         }
@@ -122,12 +122,12 @@ static const char *read_key(struct json_scan *s, struct shape *shape, struct fie
     if (!behind)
         return NULL;
     f->key = tm_json_key(s->arena, p, behind, escaped);
-    shape->escaped |= escaped;
+    match->escaped |= escaped;
     return f->key.p ? behind : tm_json_no_memory(s);
 }
 
 /* The field at p, into a new slot of n; returns what is behind it. */
-static const char *read_field(struct json_scan *s, struct node *n, struct shape *shape,
+static const char *read_field(struct json_scan *s, struct node *n, struct match *match,
                               const char *p)
 {
     if (p == s->end || *p != '"')
@@ -136,7 +136,7 @@ static const char *read_field(struct json_scan *s, struct node *n, struct shape 
     if (!f)
         return tm_json_no_memory(s);
     f->start = p;
-    p = read_key(s, shape, f, p);
+    p = read_key(s, match, f, p);
     if (p)
         p = json_scan_colon(s, p);
     if (!p)
@@ -189,13 +189,13 @@ static void learn(struct json_reader *r, const struct node *n, const char *open,
 }
 
 /* Are the record's keys all different, or may they be the same? p (its closing bracket), or NULL. */
-static const char *check_keys(struct json_scan *s, struct node *n, const struct shape *shape,
+static const char *check_keys(struct json_scan *s, struct node *n, const struct match *match,
                               const char *open, const char *p)
 {
     struct json_reader *r = s->r;
     size_t edits = r->nest.edits.n;
-    if (shape->known) {
-        if (shape->respaced && n->count == r->known_n)
+    if (match->known) {
+        if (match->respaced && n->count == r->known_n)
             learn(r, n, open, p);
         n->shape = n->count == r->known_n ? r->shape : 0;
         return p;
@@ -205,7 +205,7 @@ static const char *check_keys(struct json_scan *s, struct node *n, const struct 
             return tm_json_no_memory(s);
     if (!tm_json_end_object(s, 0, p))
         return NULL;
-    if (!shape->escaped && r->nest.edits.n == edits)
+    if (!match->escaped && r->nest.edits.n == edits)
         learn(r, n, open, p);
     return p;
 }
@@ -250,31 +250,31 @@ static inline uint32_t quick_fields(struct json_marks *m, const struct known_tex
 }
 
 /* At p, which is the object's bracket or behind a value: what is behind the values as expected there. */
-static const char *read_expected(struct json_scan *s, struct node *n, struct shape *shape,
+static const char *read_expected(struct json_scan *s, struct node *n, struct match *match,
                                  const char *p)
 {
     const char *behind;
-    const struct known_text *k = s->r->known + shape->next;
-    uint32_t known = s->r->known_n - shape->next, room = n->cap - n->count;
+    const struct known_text *k = s->r->known + match->next;
+    uint32_t known = s->r->known_n - match->next, room = n->cap - n->count;
     uint32_t more = quick_fields(&s->r->marks, k, n->fields + n->count, known < room ? known : room,
                                  p, s->end, &behind);
-    shape->next += more;
+    match->next += more;
     n->count += more;
     n->live = n->count;
     k += more;
     bool room_for_it = (size_t)(s->end - behind) >= k->room;
-    shape->respaced |= room_for_it && !json_is_known(k, behind, s->end);
+    match->respaced |= room_for_it && !json_is_known(k, behind, s->end);
     return behind;
 }
 
 /* The object at p; what is behind it. */
 static const char *read_object(struct json_scan *s, const char *p, struct node *n)
 {
-    struct shape shape = {.known = s->r->known_n != 0};
+    struct match match = {.known = s->r->known_n != 0};
     const char *begin = p;
     for (;;) {
-        if (shape.known)
-            p = read_expected(s, n, &shape, p);
+        if (match.known)
+            p = read_expected(s, n, &match, p);
         p = json_skip_space(n->count ? p : p + 1, s->end);
         if (p < s->end && *p == '}')
             break;
@@ -283,11 +283,11 @@ static const char *read_object(struct json_scan *s, const char *p, struct node *
                 return tm_json_expected(s, p, "',' or '}' after a value");
             p = json_skip_space(p + 1, s->end);
         }
-        p = read_field(s, n, &shape, p);
+        p = read_field(s, n, &match, p);
         if (!p)
             return NULL;
     }
-    p = check_keys(s, n, &shape, begin, p);
+    p = check_keys(s, n, &match, begin, p);
     if (!p)
         return NULL;
     n->originals = n->count;

@@ -5,13 +5,9 @@
 #ifndef TM_RECORD_JSON_TEXT_H
 #define TM_RECORD_JSON_TEXT_H
 
+#include "base/sse2.h"
 #include "base/words.h"
 #include "record/json.h"
-
-#if defined(__SSE2__) && !defined(TM_PORTABLE)
-#define JSON_SSE2 1
-#include <emmintrin.h>
-#endif
 
 static inline bool json_is_space(char c)
 {
@@ -40,7 +36,7 @@ static inline const char *json_back_space(const char *p, const char *begin)
  */
 static inline const char *json_find_special(const char *p, const char *end, bool *high)
 {
-#ifdef JSON_SSE2
+#ifdef TM_SSE2
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
     const __m128i control = _mm_set1_epi8(0x1f);
     for (; end - p >= 16; p += 16) {
@@ -68,7 +64,7 @@ static inline const char *json_find_special(const char *p, const char *end, bool
 /* The next quote or bracket at or behind p, outside of strings; or `end`. */
 static inline const char *json_find_structure(const char *p, const char *end)
 {
-#ifdef JSON_SSE2
+#ifdef TM_SSE2
     /* Bit 0x20 is what '[' and '{', ']' and '}' differ in; outside strings nothing else meets. */
     const __m128i bit = _mm_set1_epi8(0x20), quote = _mm_set1_epi8('"');
     const __m128i open = _mm_set1_epi8('{'), close = _mm_set1_epi8('}');
@@ -106,7 +102,7 @@ static inline bool json_copy_plain(char *to, const char *p, size_t n)
 static inline uint64_t json_count_lines(const char *p, const char *end)
 {
     uint64_t lines = 0;
-#ifdef JSON_SSE2
+#ifdef TM_SSE2
     const __m128i feed = _mm_set1_epi8('\n'), zero = _mm_setzero_si128();
     for (; end - p >= 16; p += 16) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);

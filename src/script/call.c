@@ -62,7 +62,7 @@ static void lj_emit_sequence(lua_State *L, int index, lua_Integer n)
 static void lj_emit_plain(lua_State *L, int index, const char *what, bool sequence)
 {
     struct path path = {0};
-    struct shape shape = tm_lj_shape(L, index, &path);
+    struct table_shape shape = tm_lj_table_shape(L, index, &path);
     if (shape.kind == TABLE_EMPTY)
         tm_lj_fail(L, "%s {}, which is no record: tidemill.object{} is an empty one, nil drops",
                    what);

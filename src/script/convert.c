@@ -124,7 +124,7 @@ static void lj_check_keys(lua_State *L, const struct keys *k, int mark, const st
         tm_lj_memory(L);
 }
 
-struct shape tm_lj_shape(lua_State *L, int index, const struct path *path)
+struct table_shape tm_lj_table_shape(lua_State *L, int index, const struct path *path)
 {
     struct keys k = {.odd = LUA_TNONE};
     int mark = mark_of(L, index);
@@ -134,7 +134,7 @@ struct shape tm_lj_shape(lua_State *L, int index, const struct path *path)
         lua_pop(L, 1);
     }
     lj_check_keys(L, &k, mark, path);
-    struct shape shape = {TABLE_OBJECT, mark >= 0, (uint32_t)(k.names + k.positions)};
+    struct table_shape shape = {TABLE_OBJECT, mark >= 0, (uint32_t)(k.names + k.positions)};
     if (k.positions || mark == NODE_ARRAY)
         shape.kind = TABLE_ARRAY;
     else if (!k.names && mark < 0)
@@ -240,7 +240,7 @@ static struct build *lj_begin(lua_State *L, struct build *up, int index, const s
     lj_check_place(L, path, lua_topointer(L, index));
     if (!lua_checkstack(L, 16))
         tm_lj_memory(L);
-    struct shape shape = tm_lj_shape(L, index, path);
+    struct table_shape shape = tm_lj_table_shape(L, index, path);
     bool array = shape.kind == TABLE_ARRAY && !order;
     if (!b) {
         b = lj_alloc(L, t->arena, 1, sizeof *b);

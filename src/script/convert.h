@@ -43,14 +43,14 @@ enum table_kind {
     TABLE_OBJECT,
 };
 
-struct shape {
+struct table_shape {
     enum table_kind kind;
     bool marked;
     uint32_t n;
 };
 
 /* An error that names the path when it is neither array nor object. */
-struct shape tm_lj_shape(lua_State *L, int index, const struct path *path);
+struct table_shape tm_lj_table_shape(lua_State *L, int index, const struct path *path);
 
 /* The number at `index`. */
 static inline void lj_number(lua_State *L, int index, struct value *out)

@@ -11,15 +11,12 @@
 
 #include <stdlib.h>
 
+#include "random.h"
 #include "record/json_text.h"
 
 static unsigned next(void)
 {
-    static uint64_t x = 88172645463325252u;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return (unsigned)(x >> 20);
+    return (unsigned)(random_bits() >> 20);
 }
 
 /* Mostly letters, so that runs get long; `few` says which others may come. */

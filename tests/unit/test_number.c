@@ -16,6 +16,7 @@
 
 #include "base/number.h"
 #include "base/powers.h"
+#include "random.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
@@ -262,14 +263,6 @@ static void float_prints(void **state)
     }
     assert_int_equal(tm_number_print_float(text, (double)NAN), 3);
     assert_memory_equal(text, "nan", 3);
-}
-
-static uint64_t random_bits(void)
-{
-    static uint64_t x = 88172645463325252u;
-    x ^= x << 13;
-    x ^= x >> 7;
-    return x ^= x << 17;
 }
 
 /* Doubles of many kinds: any bits, subnormal, powers of two, prices, integers, fractions, thousandths and what is beside them. */

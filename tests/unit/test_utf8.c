@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/utf8.h"
+#include "random.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
@@ -111,15 +112,6 @@ static void widths(void **state)
             fail_msg("row %zu: %zu", i, tm_utf8_width(slice_of(rows[i].text)));
 }
 
-static uint32_t random_bits(void)
-{
-    static uint64_t x = 88172645463325252u;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return (uint32_t)(x >> 16);
-}
-
 /* Characters of all lengths, bytes at which rules begin and end, and characters that are cut short. */
 static size_t random_text(char *text, size_t n)
 {
@@ -135,9 +127,11 @@ static size_t random_text(char *text, size_t n)
         if (random_bits() % wrong == 0)
             text[used++] = (char)edges[random_bits() % sizeof edges];
         else if (random_bits() % (8 * wrong) == 0)
-            used += tm_utf8_encode(text + used, 0xd800 + random_bits() % 0x800); /* a surrogate */
+            used += tm_utf8_encode(text + used,
+                                   0xd800 + (uint32_t)random_bits() % 0x800); /* a surrogate */
         else
-            used += tm_utf8_encode(text + used, firsts[kind] + random_bits() % counts[kind]);
+            used += tm_utf8_encode(text + used,
+                                   firsts[kind] + (uint32_t)random_bits() % counts[kind]);
         used -= random_bits() % 200 == 0 && used;
     }
     return used;
@@ -147,13 +141,13 @@ static size_t random_text(char *text, size_t n)
 static void glances_see(void **state)
 {
     (void)state;
-#ifdef UTF8_SSE2
+#ifdef TM_SSE2
     for (uint32_t c = 0; c < 0x10000; c++) {
         char text[UTF8_GLANCE] = "", *p = text + c % 12;
         bool limits = (c >= 0x800 && c < 0x1000) || (c >= 0xd000 && c < 0xe000);
         size_t n = tm_utf8_encode(p, c);
-        assert_int_equal(utf8_is_short(text, (size_t)(p - text) + n), !limits);
-        assert_true(n == 1 || !utf8_is_short(text, (size_t)(p - text) + n - 1));
+        assert_int_equal(utf8_short_is_valid(text, (size_t)(p - text) + n), !limits);
+        assert_true(n == 1 || !utf8_short_is_valid(text, (size_t)(p - text) + n - 1));
     }
 #endif
 }
@@ -172,7 +166,7 @@ static void glances(void **state)
             good += n;
         assert_int_equal(tm_utf8_check(s), good);
         s.n = s.n < UTF8_GLANCE ? s.n : UTF8_GLANCE;
-        if (utf8_is_short(p, s.n))
+        if (utf8_short_is_valid(p, s.n))
             assert_true(good >= s.n && tm_utf8_check(s) == s.n);
     }
 }
