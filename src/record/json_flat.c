@@ -10,6 +10,7 @@
 
 #include "base/heap.h"
 #include "base/number.h"
+#include "base/utf8.h"
 #include "record/cell.h"
 #include "record/json.h"
 #include "record/json_text.h"
@@ -118,6 +119,76 @@ static char *put_text(struct buf *out, char *to, struct slice text, size_t room)
     return to;
 }
 
+/* ---- cells at a glance: sixteen bytes are looked at and written, whatever the cell has of them ---- */
+
+#define GLANCE 16
+
+/* The bytes of a row at which GLANCE bytes can be read. */
+static struct slice window_of(const struct node *n)
+{
+    struct slice own = n->source;
+    size_t size = own.n;
+    if (own.p && n->line_end.p == own.p + own.n)
+        size += n->line_end.n;
+    return (struct slice){own.p, size < GLANCE ? 0 : size - GLANCE + 1};
+}
+
+#ifdef TM_SSE2
+/*
+ * As number_is_cell(), of n <= GLANCE bytes at p, one of which can be read in any case; `other` has the
+ * bits of those that are no digits.
+ */
+static inline bool is_number_at_a_glance(const char *p, size_t n, unsigned other)
+{
+    size_t sign = *p == '-' && n;
+    other >>= sign;
+    n -= sign;
+    if (other & 1 || n == 0)
+        return false;
+    if (other == 0)
+        return p[sign] != '0' || (n == 1 && !sign);
+    size_t whole = (size_t)__builtin_ctz(other);
+    return !(other & (other - 1)) && whole + 1 < n && p[sign + whole] == '.' &&
+           (p[sign] != '0' || whole == 1);
+}
+
+static inline __m128i digits_of(__m128i x)
+{
+    __m128i digit = _mm_sub_epi8(x, _mm_set1_epi8('0'));
+    return _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+}
+
+/*
+ * A cell, or with `text` what is never a number. NULL: it lies elsewhere, is longer, wants escapes, or a
+ * closer look.
+ */
+static inline char *put_at_a_glance(char *to, struct slice window, struct slice s, bool text)
+{
+    if ((uintptr_t)s.p - (uintptr_t)window.p >= window.n || s.n > GLANCE)
+        return NULL;
+    unsigned mask = (1u << s.n) - 1, wanted = 0;
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)s.p);
+    unsigned odd = (unsigned)_mm_movemask_epi8(json_not_plain(x)) & mask;
+    unsigned other = ~(unsigned)_mm_movemask_epi8(digits_of(x)) & mask;
+    if (odd && (odd & ~(unsigned)_mm_movemask_epi8(x) || !utf8_glance(x, mask, &wanted) || wanted))
+        return NULL;
+    size_t quotes = text || !is_number_at_a_glance(s.p, s.n, other);
+    *to = '"';
+    _mm_storeu_si128((__m128i *)(void *)(to + quotes), x);
+    to[quotes + s.n] = '"';
+    return to + s.n + 2 * quotes;
+}
+#else
+static inline char *put_at_a_glance(char *to, struct slice window, struct slice s, bool text)
+{
+    (void)to;
+    (void)window;
+    (void)s;
+    (void)text;
+    return NULL;
+}
+#endif
+
 static char *put_number(struct buf *out, char *to, const struct value *v)
 {
     if (v->kind == VALUE_FLOAT && !isfinite(v->d))
@@ -129,14 +200,20 @@ static char *put_number(struct buf *out, char *to, const struct value *v)
 
 /* A value in no more than VALUE_ROOM bytes and those of its text; NULL: not so. */
 #define VALUE_ROOM (NUMBER_TEXT_MAX + 8)
-_Static_assert(VALUE_ROOM >= NAME_HEAD, "a name is copied with what stands behind it");
-static char *put_value(struct buf *out, char *to, const struct value *v, size_t room)
+_Static_assert(VALUE_ROOM >= NAME_HEAD && VALUE_ROOM > GLANCE + 1,
+               "names and cells are copied with what stands behind them");
+static inline char *put_value(struct buf *out, char *to, struct slice window, const struct value *v,
+                              size_t room)
 {
+    bool text = v->kind == VALUE_TEXT;
+    if (text || v->kind == VALUE_CELL) {
+        char *end = put_at_a_glance(to, window, v->text, text);
+        if (end)
+            return end;
+        return !text && number_is_cell(v->text) ? put(to, v->text)
+                                                : put_text(out, to, v->text, room);
+    }
     switch (v->kind) {
-    case VALUE_CELL:
-        return number_is_cell(v->text) ? put(to, v->text) : put_text(out, to, v->text, room);
-    case VALUE_TEXT:
-        return put_text(out, to, v->text, room);
     case VALUE_INT:
     case VALUE_FLOAT:
         return put_number(out, to, v);
@@ -190,14 +267,17 @@ static bool write_row(struct json_names *names, struct buf *out, const struct no
     size_t begin = out->n, room = measure(names, n), skip = 1;
     if (!buf_reserve(out, room))
         return false;
+    /* Copies, as bytes that are written could be anything for all that a compiler knows. */
+    const struct field *f = n->fields, *end = f + n->count;
+    const struct json_name *name = names->of;
+    const struct slice window = window_of(n);
     char *to = out->p + out->n;
     *to++ = '{';
-    for (uint32_t i = 0; i < n->count && to; i++) {
-        const struct value *v = &n->fields[i].value;
-        if (v->kind == VALUE_NONE)
+    for (; f < end && to; f++, name++) {
+        if (f->value.kind == VALUE_NONE)
             continue;
-        to = put_name(to, &names->of[i], skip);
-        to = put_value(out, to, v, room);
+        to = put_name(to, name, skip);
+        to = put_value(out, to, window, &f->value, room);
         skip = 0;
     }
     out->n = begin;

@@ -92,9 +92,35 @@ static inline bool json_word_is_plain(const void *unused, uint64_t word)
     return !(((word | (word - WORD_OF(UINT64_C(0x20)))) & WORD_HIGH) | quotes | escapes);
 }
 
+#ifdef TM_SSE2
+/* Bytes of x that are not ASCII, or that do not stand in a string as they are, have their high bit set. */
+static inline __m128i json_not_plain(__m128i x)
+{
+    __m128i special = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
+                                   _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+    __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x);
+    return _mm_or_si128(_mm_or_si128(special, control), x);
+}
+
+static inline bool json_copy_plain_16(char *to, const char *p)
+{
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+    _mm_storeu_si128((__m128i *)(void *)to, x);
+    return !_mm_movemask_epi8(json_not_plain(x));
+}
+#endif
+
 /* Copies a string's inside if all of it is ASCII that needs no escapes; see copy_tested(). */
 static inline bool json_copy_plain(char *to, const char *p, size_t n)
 {
+#ifdef TM_SSE2
+    if (n >= 16) {
+        for (size_t i = 0; n - i > 16; i += 16)
+            if (!json_copy_plain_16(to + i, p + i))
+                return false;
+        return json_copy_plain_16(to + n - 16, p + n - 16);
+    }
+#endif
     return copy_tested(to, p, n, json_word_is_plain, NULL);
 }
 

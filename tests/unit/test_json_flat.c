@@ -6,6 +6,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -102,6 +104,84 @@ static void as_in_general(void **state)
     tm_arena_release(&arena);
 }
 
+/* What cells are made of: next to nothing but numbers, then words, then bytes that are hard to say. */
+static const char *const alphabets[] = {"0123456789.-",
+                                        "00.-1",
+                                        "abc xyz,-0",
+                                        "a\"\\\n\x1f\x7f",
+                                        "\xc3\xa9\xe6\x9d\xb1 a",
+                                        "\xf0\x9f\x98\x80\xc0\xed\xa0z"};
+
+/* Cells with `delimiter` between them, in memory of just that size, and a node of them that came from there. */
+static struct node *row_with_source(struct arena *arena, char delimiter, char **memory)
+{
+    static const struct slice names[] = {SLICE("a"), SLICE("b"), SLICE("c"), SLICE("d"),
+                                         SLICE("e")};
+    uint32_t count = (uint32_t)below(6);
+    size_t from[5], size[5], n = 0;
+    char text[256];
+    for (size_t i = 0; i < count; i++) {
+        const char *alphabet = alphabets[below(sizeof alphabets / sizeof *alphabets)];
+        from[i] = n;
+        size[i] = below(8) ? below(18) : below(40);
+        for (size_t k = 0; k < size[i]; k++)
+            text[n++] = alphabet[below(strlen(alphabet))];
+        if (i + 1 < count)
+            text[n++] = delimiter;
+    }
+    size_t line_end = below(3);
+    *memory = malloc(n + line_end + !n);
+    assert_non_null(*memory);
+    memcpy(*memory, text, n);
+    memcpy(*memory + n, &"\r\n"[2 - line_end], line_end);
+    struct node *row = tm_node_new(arena, NODE_OBJECT, 5);
+    row->source = (struct slice){*memory, n};
+    row->line_end = (struct slice){*memory + n, line_end};
+    for (size_t i = 0; i < count; i++) {
+        struct field *f = tm_node_append(row);
+        f->key = names[i];
+        f->source = (struct slice){*memory + from[i], size[i]};
+        f->value.kind = below(4) ? VALUE_CELL : VALUE_TEXT;
+        f->value.text = f->source;
+    }
+    row->originals = count;
+    return row;
+}
+
+/* Cells that lie in their row are looked at sixteen bytes at a time, but for the last ones. */
+static void from_a_source(void **state)
+{
+    struct json_names names = {0};
+    struct arena arena = {0};
+    struct buf seen, wanted;
+    size_t written = 0;
+    err e;
+    (void)state;
+    tm_buf_init(&seen);
+    tm_buf_init(&wanted);
+    for (size_t round = 0; round < 5 * ROUNDS; round++) {
+        char *memory;
+        const struct node *n = row_with_source(&arena, below(4) ? ',' : '-', &memory);
+        buf_reset(&seen);
+        buf_reset(&wanted);
+        int status = tm_json_write_row(&wanted, n, 0, &e);
+        bool flat = tm_json_write_flat(&names, &seen, n);
+        assert_int_equal(flat, status == TIDEMILL_OK);
+        if (flat) {
+            assert_int_equal(seen.n, wanted.n);
+            assert_memory_equal(seen.p, wanted.p, wanted.n);
+            written++;
+        }
+        free(memory);
+        tm_arena_reset(&arena);
+    }
+    assert_true(written > 2 * ROUNDS);
+    tm_json_names_release(&names);
+    tm_buf_release(&seen);
+    tm_buf_release(&wanted);
+    tm_arena_release(&arena);
+}
+
 /* What cannot be said, or is not flat, is none of its business; nothing of it is written. */
 static void left_alone(void **state)
 {
@@ -156,6 +236,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_in_general),
+        cmocka_unit_test(from_a_source),
         cmocka_unit_test(left_alone),
         cmocka_unit_test(cells_are_told_apart),
     };
