@@ -132,9 +132,19 @@ static bool is_line(const struct writer *w, const struct node *record)
     return kind != VALUE_JSON && kind != VALUE_NODE;
 }
 
+/* A record of this format that goes out with its own line end, which stands right behind it. */
+static bool write_line(const struct writer *w, struct buf *out, const struct node *record)
+{
+    struct slice own = record->source, line_end = record->line_end;
+    return w->origin && record->origin == w->origin && line_end.n && line_end.p == own.p + own.n &&
+           tm_json_write_line(out, record);
+}
+
 static int write(struct writer *w, struct buf *out, const struct node *record, err *e)
 {
     size_t begin = out->n;
+    if (write_line(w, out, record))
+        return out->failed ? tm_err_memory(e, "a result") : TIDEMILL_OK;
     if (!tm_json_write_flat(&w->names, out, record)) {
         int status = tm_json_write_row(out, record, w->max_depth, e);
         if (status != TIDEMILL_OK)

@@ -417,6 +417,38 @@ static bool is_around(const struct node *n)
            (f->start || n->assigned == n->originals + 1);
 }
 
+/* What was assigned, if it is one of the usual scalars and JSON can say it. */
+static bool put_scalar(struct buf *out, const struct value *v)
+{
+    if (v->kind == VALUE_TEXT)
+        return tm_json_put_text(out, v->text) == v->text.n;
+    if (v->kind != VALUE_INT && !(v->kind == VALUE_FLOAT && isfinite(v->d)))
+        return false;
+    tm_cell_put_number(out, v);
+    return true;
+}
+
+bool tm_json_write_line(struct buf *out, const struct node *n)
+{
+    const char *begin = n->source.p, *end = begin + n->source.n + n->line_end.n;
+    if (n->assigned == ASSIGNED_NONE) {
+        buf_append(out, begin, (size_t)(end - begin));
+        return true;
+    }
+    if (!is_around(n) || !n->fields[n->assigned - 1].start)
+        return false;
+    const struct field *f = &n->fields[n->assigned - 1];
+    const char *value = find_value(n, f), *behind = value + f->source.n;
+    size_t before = out->n;
+    buf_append(out, begin, (size_t)(value - begin));
+    if (!put_scalar(out, &f->value)) {
+        out->n = before;
+        return false;
+    }
+    buf_append(out, behind, (size_t)(end - behind));
+    return true;
+}
+
 int tm_json_write_row(struct buf *out, const struct node *n, uint32_t max_depth, err *e)
 {
     struct json_writer w;

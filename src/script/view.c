@@ -164,9 +164,41 @@ static void lj_push_child(lua_State *L, int index, const struct view *v, struct 
     lua_remove(L, -2);
 }
 
+/* What numbers begin with, of all valid JSON. */
+static inline bool begins_number(char c)
+{
+    return c <= '9' && c >= '-';
+}
+
+/* Cells, and numbers of JSON: straight from their text to Lua. False: it is something else. */
+static inline bool lj_push_read(lua_State *L, const struct value *v)
+{
+    enum number_kind kind;
+    int64_t i;
+    double d;
+    if (v->kind == VALUE_CELL)
+        kind = tm_number_cell(v->text, &i, &d);
+    else if (v->kind == VALUE_JSON && begins_number(*v->text.p))
+        kind = tm_number_json(v->text, &i, &d);
+    else
+        return false;
+    if (kind == NUMBER_INT)
+        lua_pushinteger(L, i);
+    else if (kind == NUMBER_FLOAT)
+        lua_pushnumber(L, d);
+    else if (v->kind == VALUE_CELL)
+        lua_pushlstring(L, v->text.p, v->text.n);
+    else
+        return false;
+    return true;
+}
+
 enum value_kind tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i)
 {
-    struct value value;
+    struct value value = {.kind = v->node->fields[i].value.kind};
+    /* To push a text may run finalizers: the field is not looked at again. */
+    if (lj_push_read(L, &v->node->fields[i].value))
+        return value.kind;
     if (tm_node_get(v->node, i, &value))
         tm_lj_memory(L);
     if (!tm_lj_push_scalar(L, &value))
