@@ -100,23 +100,31 @@ static char *put_name(char *to, const struct json_name *name, size_t skip)
     return to + n;
 }
 
-/* A string that may need escapes, into a buffer that may have to grow: `room` bytes are left then. */
-static char *put_escaped(struct buf *out, char *to, struct slice text, size_t room)
+/* Where to go on at `to`, with so much room; NULL when memory is out. */
+static char *make_room(struct buf *out, const char *to, size_t room)
 {
     out->n = (size_t)(to - out->p);
-    if (tm_json_put_text(out, text) != text.n || !buf_reserve(out, room))
-        return NULL;
-    return out->p + out->n;
+    return buf_reserve(out, room) ? out->p + out->n : NULL;
 }
 
-static char *put_text(struct buf *out, char *to, struct slice text, size_t room)
+/* Text that may be a number, of any length and with escapes: `room` bytes are left behind it. */
+static char *put_any_text(struct buf *out, char *to, struct slice text, bool number, size_t room)
 {
-    if (!json_copy_plain(to + 1, text.p, text.n))
-        return put_escaped(out, to, text, room);
-    *to = '"';
-    to += text.n + 1;
-    *to++ = '"';
-    return to;
+    to = make_room(out, to, text.n + room);
+    if (!to)
+        return NULL;
+    if (number && number_is_cell(text))
+        return put(to, text);
+    if (json_copy_plain(to + 1, text.p, text.n)) {
+        *to = '"';
+        to += text.n + 1;
+        *to++ = '"';
+        return to;
+    }
+    out->n = (size_t)(to - out->p);
+    if (tm_json_put_text(out, text) != text.n)
+        return NULL;
+    return make_room(out, out->p + out->n, room);
 }
 
 /* ---- cells at a glance: sixteen bytes are looked at and written, whatever the cell has of them ---- */
@@ -198,7 +206,10 @@ static char *put_number(struct buf *out, char *to, const struct value *v)
     return out->p + out->n;
 }
 
-/* A value in no more than VALUE_ROOM bytes and those of its text; NULL: not so. */
+/*
+ * A value, in VALUE_ROOM bytes but for texts that are made room for, and `room` for all that comes then. NULL:
+ * it is not for us.
+ */
 #define VALUE_ROOM (NUMBER_TEXT_MAX + 8)
 _Static_assert(VALUE_ROOM >= NAME_HEAD && VALUE_ROOM > GLANCE + 1,
                "names and cells are copied with what stands behind them");
@@ -208,10 +219,7 @@ static inline char *put_value(struct buf *out, char *to, struct slice window, co
     bool text = v->kind == VALUE_TEXT;
     if (text || v->kind == VALUE_CELL) {
         char *end = put_at_a_glance(to, window, v->text, text);
-        if (end)
-            return end;
-        return !text && number_is_cell(v->text) ? put(to, v->text)
-                                                : put_text(out, to, v->text, room);
+        return end ? end : put_any_text(out, to, v->text, !text, room);
     }
     switch (v->kind) {
     case VALUE_INT:
@@ -226,11 +234,6 @@ static inline char *put_value(struct buf *out, char *to, struct slice window, co
     default:
         return NULL;
     }
-}
-
-static size_t text_length(const struct value *v)
-{
-    return v->kind == VALUE_CELL || v->kind == VALUE_TEXT ? v->text.n : 0;
 }
 
 /* All names of the row are known; false: this is no row for us. */
@@ -251,20 +254,11 @@ static bool find_names(struct json_names *names, const struct node *n)
     return true;
 }
 
-/* Room for the row, if nothing has to be escaped. */
-static size_t measure(const struct json_names *names, const struct node *n)
-{
-    size_t room = 2 + names->length + (size_t)n->count * VALUE_ROOM;
-    for (uint32_t i = 0; i < n->count; i++)
-        room += text_length(&n->fields[i].value);
-    return room;
-}
-
 static bool write_row(struct json_names *names, struct buf *out, const struct node *n)
 {
     if (!find_names(names, n))
         return false;
-    size_t begin = out->n, room = measure(names, n), skip = 1;
+    size_t begin = out->n, room = 2 + names->length + (size_t)n->count * VALUE_ROOM, skip = 1;
     if (!buf_reserve(out, room))
         return false;
     /* Copies, as bytes that are written could be anything for all that a compiler knows. */
