@@ -22,8 +22,9 @@ class Case(NamedTuple):
 
 
 FLOOR = ("cat {input} | cat", None)
-# The same chunks through two processes that do nothing.
+# The same chunks through two processes that do nothing, or no more than to have Lua do the least that is asked for.
 ECHO = ("{echo} {input}", None)
+ECHO_LUA = ("{echo} {input} 2 'r.x = r.x * 2'", None)
 LUA = "lua5.4 {peers}/jsonl.lua"
 LUAJIT = "luajit {peers}/jsonl.lua"
 POOL = "{python} {peers}/pool.py"
@@ -60,6 +61,7 @@ CASES = [
         "duckdb": duckdb(DOUBLE, JSONL, "json"),
         "python": POOL + " jsonl {input}",
         "echo": ECHO,
+        "echo+lua": ECHO_LUA,
         "cat": FLOOR,
     }, "json"),
     Case("double-csv", "csv", None, ["each", "r.x = r.x * 2"], {
@@ -69,6 +71,7 @@ CASES = [
         "duckdb": duckdb(DOUBLE, CSV, "csv"),
         "python": POOL + " csv {input}",
         "echo": ECHO,
+        "echo+lua": ECHO_LUA,
         "cat": FLOOR,
     }, "csv"),
     Case("double-tsv", "tsv", None, ["each", "r.x = r.x * 2"], {

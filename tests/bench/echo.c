@@ -1,8 +1,11 @@
 /*
- * echo FILE [WORKERS]: what the way through workers costs when they do nothing. Chunks of FILE go in
- * turn to forked processes, through pipes as large as tidemill's; each sends back the bytes that it
+ * echo FILE [WORKERS [CODE]]: what the way through workers costs when they do nothing. Chunks of FILE go
+ * in turn to forked processes, through pipes as large as tidemill's; each sends back the bytes that it
  * gets; they are written to standard output in their order. The floor for everything that sends
  * records to processes and takes them back.
+ *
+ * With CODE each worker calls `function(r) CODE return r end` as well, once a line, where all fields of r
+ * are 1 and keep nothing: the floor for what also has Lua do something for each record.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <lauxlib.h>
+#include <lualib.h>
 
 #define CHUNK       ((size_t)256 << 10)
 #define WORKERS_MAX 16
@@ -49,20 +55,70 @@ static void put(int fd, const char *p, size_t n)
     }
 }
 
-static void serve(int in, int out)
+static int get_field(lua_State *L)
+{
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+static int set_field(lua_State *L)
+{
+    (void)L;
+    return 0;
+}
+
+/* A state with nothing on its stack but the function. */
+static lua_State *load(const char *code)
+{
+    lua_State *L = luaL_newstate();
+    if (!L)
+        fail("Lua");
+    luaL_openlibs(L);
+    lua_pushlightuserdata(L, L);
+    lua_createtable(L, 0, 16);
+    lua_pushcfunction(L, get_field);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, set_field);
+    lua_setfield(L, -2, "__newindex");
+    lua_setmetatable(L, -2);
+    lua_settop(L, 0);
+    lua_pushfstring(L, "return function(r) %s return r end", code);
+    if (luaL_dostring(L, lua_tostring(L, 1))) {
+        fprintf(stderr, "echo: %s\n", lua_tostring(L, -1));
+        exit(1);
+    }
+    lua_remove(L, 1);
+    return L;
+}
+
+static void call_for_each_line(lua_State *L, char *p, const char *end)
+{
+    while ((p = memchr(p, '\n', (size_t)(end - p)))) {
+        lua_pushvalue(L, 1);
+        lua_pushlightuserdata(L, p++);
+        lua_call(L, 1, LUA_MULTRET);
+        lua_settop(L, 1);
+    }
+}
+
+static void serve(int in, int out, const char *code)
 {
     static char bytes[CHUNK];
+    lua_State *L = code ? load(code) : NULL;
     ssize_t n;
     while ((n = read(in, bytes, sizeof bytes)) != 0) {
-        if (n > 0)
-            put(out, bytes, (size_t)n);
-        else if (errno != EINTR)
+        if (n < 0 && errno != EINTR)
             fail("read");
+        if (n < 0)
+            continue;
+        if (L)
+            call_for_each_line(L, bytes, bytes + n);
+        put(out, bytes, (size_t)n);
     }
     _exit(0);
 }
 
-static void start(struct worker *all, unsigned i)
+static void start(struct worker *all, unsigned i, const char *code)
 {
     int to[2], from[2];
     if (pipe(to) < 0 || pipe(from) < 0)
@@ -79,7 +135,7 @@ static void start(struct worker *all, unsigned i)
         }
         close(to[1]);
         close(from[0]);
-        serve(to[0], from[1]);
+        serve(to[0], from[1], code);
     }
     close(to[0]);
     close(from[1]);
@@ -158,11 +214,11 @@ int main(int argc, char **argv)
     unsigned n = argc > 2 ? (unsigned)atoi(argv[2]) : 2, next = 0, turn = 0;
     int file = argc > 1 ? open(argv[1], O_RDONLY) : -1, more = 1;
     if (file < 0 || n < 1 || n > WORKERS_MAX) {
-        fprintf(stderr, "usage: echo FILE [WORKERS]\n");
+        fprintf(stderr, "usage: echo FILE [WORKERS [CODE]]\n");
         return 2;
     }
     for (unsigned i = 0; i < n; i++)
-        start(workers, i);
+        start(workers, i, argc > 3 ? argv[3] : NULL);
     for (;;) {
         for (; more && workers[next].n < HAND; next = (next + 1) % n)
             more = feed(&workers[next], file);
