@@ -49,8 +49,13 @@ struct key *tm_lj_new_key(lua_State *L, int index, struct key *slot, struct key 
 
 uint32_t tm_key_search(struct key *k, struct node *n)
 {
+    uint64_t shape = node_shape(n);
+    if (shape && shape == k->lacks)
+        return UINT32_MAX;
     uint32_t i = node_has(n, k->hint, k->text) ? k->hint : tm_node_find(n, k->text);
-    if (i != UINT32_MAX) {
+    if (i == UINT32_MAX) {
+        k->lacks = shape;
+    } else {
         k->hint = i;
         k->shape = i < n->originals ? n->shape : 0;
     }

@@ -75,7 +75,8 @@ struct key {
     const void *string; /* Lua's own; NULL: the slot is empty */
     struct slice text;
     uint32_t hint;  /* the field that had it last */
-    uint64_t shape; /* not 0: that field has it in all records of this shape */
+    uint64_t shape; /* not 0: that field has it in all records of this shape, */
+    uint64_t lacks; /* and no field has it in those of this one */
     bool used;      /* since it was last asked to go */
 };
 
@@ -100,8 +101,10 @@ struct script {
     volatile sig_atomic_t interrupted; /* a hook that raises is set */
     struct buf warning;                /* pieces of a warning that has not ended */
     struct key keys[KEYS];
-    /* Of fields by their places, as pairs gave them last; see walk.c. */
+    /* Of fields by their places, as pairs gave them last; the first `names_n` are those of that shape; see walk.c. */
     struct slice names[KNOWN_NAMES];
+    uint64_t names_shape;
+    uint32_t names_n;
     const void *handles; /* the metatable of light userdata */
     struct walk *walks;  /* slots for loops over records; see walk.c */
     uintptr_t walked;    /* how many slots were looked at */

@@ -164,40 +164,48 @@ static void lj_push_child(lua_State *L, int index, const struct view *v, struct 
     lua_remove(L, -2);
 }
 
-/* What numbers begin with, of all valid JSON. */
-static inline bool begins_number(char c)
-{
-    return c <= '9' && c >= '-';
-}
+/* ---- what is read most often: scalars go straight from the text to Lua ---- */
 
-/* Cells, and numbers of JSON: straight from their text to Lua. False: it is something else. */
-static inline bool lj_push_read(lua_State *L, const struct value *v)
+static inline bool lj_push_number(lua_State *L, enum number_kind kind, int64_t i, double d)
 {
-    enum number_kind kind;
-    int64_t i;
-    double d;
-    if (v->kind == VALUE_CELL)
-        kind = tm_number_cell(v->text, &i, &d);
-    else if (v->kind == VALUE_JSON && begins_number(*v->text.p))
-        kind = tm_number_json(v->text, &i, &d);
-    else
-        return false;
     if (kind == NUMBER_INT)
         lua_pushinteger(L, i);
     else if (kind == NUMBER_FLOAT)
         lua_pushnumber(L, d);
-    else if (v->kind == VALUE_CELL)
-        lua_pushlstring(L, v->text.p, v->text.n);
-    else
+    return kind == NUMBER_INT || kind == NUMBER_FLOAT;
+}
+
+static inline void lj_push_cell(lua_State *L, struct slice text)
+{
+    int64_t i;
+    double d;
+    enum number_kind kind = tm_number_cell(text, &i, &d);
+    if (!lj_push_number(L, kind, i, d))
+        lua_pushlstring(L, text.p, text.n);
+}
+
+/* Valid JSON. False: it is neither a number that Lua has nor a string without escapes. */
+static inline bool lj_push_json(lua_State *L, struct slice text)
+{
+    int64_t i;
+    double d;
+    if (*text.p != '"') {
+        enum number_kind kind = *text.p <= '9' ? tm_number_json(text, &i, &d) : NUMBER_NONE;
+        return lj_push_number(L, kind, i, d);
+    }
+    if (memchr(text.p, '\\', text.n))
         return false;
+    lua_pushlstring(L, text.p + 1, text.n - 2);
     return true;
 }
 
 enum value_kind tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i)
 {
-    struct value value = {.kind = v->node->fields[i].value.kind};
     /* To push a text may run finalizers: the field is not looked at again. */
-    if (lj_push_read(L, &v->node->fields[i].value))
+    struct value value = v->node->fields[i].value;
+    if (value.kind == VALUE_CELL)
+        lj_push_cell(L, value.text);
+    if (value.kind == VALUE_CELL || (value.kind == VALUE_JSON && lj_push_json(L, value.text)))
         return value.kind;
     if (tm_node_get(v->node, i, &value))
         tm_lj_memory(L);

@@ -23,14 +23,32 @@ enum { WALKS = 8 };
 #define STATE_FIRST (HANDLE_FIRST - 1)
 
 /*
- * Push the name of field `i`. Records of one shape have the same names in the same places: the strings
- * that were pushed last are kept, in the table at `names`, so that they are not made again.
+ * The names that were pushed last are kept, as strings in the table at `names`, so that they are not made
+ * again: records of one shape have the same ones in the same places.
  */
+static bool is_kept(const struct script *s, const struct node *n, uint32_t i)
+{
+    if (i < s->names_n && n->shape == s->names_shape)
+        return true;
+    return i < KNOWN_NAMES && s->names[i].p && slice_eq_short(s->names[i], n->fields[i].key);
+}
+
+/* Field `i` of n has the name that is kept for its place. */
+static void note_shape(struct script *s, const struct node *n, uint32_t i)
+{
+    if (n->shape != s->names_shape)
+        s->names_n = 0;
+    s->names_shape = n->shape;
+    if (n->shape && i < n->originals && i == s->names_n)
+        s->names_n = i + 1;
+}
+
 static void lj_push_name(lua_State *L, const struct node *n, uint32_t i, int names)
 {
     struct script *s = script_of(L);
     struct slice key = n->fields[i].key;
-    if (i < KNOWN_NAMES && s->names[i].p && slice_eq_short(s->names[i], key)) {
+    if (is_kept(s, n, i)) {
+        note_shape(s, n, i);
         lua_rawgeti(L, names, (lua_Integer)i + 1);
         return;
     }
@@ -39,6 +57,7 @@ static void lj_push_name(lua_State *L, const struct node *n, uint32_t i, int nam
         lua_pushvalue(L, -1);
         lua_rawseti(L, names, (lua_Integer)i + 1);
         s->names[i] = lua_slice(L, -1);
+        note_shape(s, n, i);
     }
 }
 
