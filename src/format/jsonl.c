@@ -11,7 +11,7 @@
 
 struct writer {
     uint32_t max_depth;
-    const struct reader *origin; /* of records whose line ends may be copied; NULL: none is */
+    bool verbatim; /* line ends of records that were read here may be copied */
     struct json_names names;
 };
 
@@ -36,6 +36,9 @@ static enum split_verdict split(const struct input_dialect *d, struct split_stat
     *out = (struct extent){.length = feed ? (size_t)(feed - p) + 1 : n, .lines = 1};
     return is_blank(p, out->length) ? SPLIT_SKIP : SPLIT_RECORD;
 }
+
+/* Of all records that are read here; a copy of one may outlive its reader. */
+static const char origin;
 
 static uint32_t run(const struct input_dialect *d, const char *p, size_t n, size_t *length)
 {
@@ -76,7 +79,7 @@ static enum parse_verdict parse_line(struct reader *r, struct arena *arena, cons
     if (status != TIDEMILL_OK)
         return fail(r, status, p, where, e);
     out->record->line_end = (struct slice){line.p + line.n, out->length - line.n};
-    out->record->origin = r;
+    out->record->origin = &origin;
     return PARSE_RECORD;
 }
 
@@ -97,7 +100,7 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
     if (!line_end)
         return parse_line(r, arena, p, n, out, e);
     record->line_end = (struct slice){behind, line_end};
-    record->origin = r;
+    record->origin = &origin;
     *out = (struct parsed){record, record->source.n + line_end, 1};
     return PARSE_RECORD;
 }
@@ -116,15 +119,21 @@ static void writer_free(struct writer *w)
     tm_heap_free(w);
 }
 
-static void verbatim(struct writer *w, const struct reader *origin)
+static void verbatim(struct writer *w, const struct reader *reader)
 {
-    w->origin = origin;
+    w->verbatim = reader != NULL;
+}
+
+/* Was it read as this format, and may its own bytes be copied? */
+static bool is_own(const struct writer *w, const struct node *record)
+{
+    return w->verbatim && record->origin == &origin;
 }
 
 /* A record that came as a line is one still, if no more than a scalar was put into it. */
 static bool is_line(const struct writer *w, const struct node *record)
 {
-    if (!w->origin || record->origin != w->origin || record->assigned == 0)
+    if (!is_own(w, record) || record->assigned == 0)
         return false;
     if (record->assigned == ASSIGNED_NONE)
         return true;
@@ -136,7 +145,7 @@ static bool is_line(const struct writer *w, const struct node *record)
 static bool write_line(const struct writer *w, struct buf *out, const struct node *record)
 {
     struct slice own = record->source, line_end = record->line_end;
-    return w->origin && record->origin == w->origin && line_end.n && line_end.p == own.p + own.n &&
+    return is_own(w, record) && line_end.n && line_end.p == own.p + own.n &&
            tm_json_write_line(out, record);
 }
 
@@ -152,7 +161,7 @@ static int write(struct writer *w, struct buf *out, const struct node *record, e
         if (!is_line(w, record))
             tm_json_one_line(out, begin);
     }
-    bool own_end = record->line_end.n && record->origin == w->origin;
+    bool own_end = record->line_end.n && is_own(w, record);
     buf_slice(out, own_end ? record->line_end : SLICE("\n"));
     return out->failed ? tm_err_memory(e, "a result") : TIDEMILL_OK;
 }

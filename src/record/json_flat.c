@@ -1,5 +1,5 @@
 /*
- * Objects without a source whose values are cells and scalars: rows of CSV and text on their way to
+ * Objects that nobody read as JSON, whose values are cells and scalars: rows of CSV and text on their way to
  * JSON. A row is written in one go, without the frames that nested values need; whatever it does not
  * know it leaves to tm_json_write_row, which also says what is wrong.
  *
@@ -107,7 +107,10 @@ static char *make_room(struct buf *out, const char *to, size_t room)
     return buf_reserve(out, room) ? out->p + out->n : NULL;
 }
 
-/* Text that may be a number, of any length and with escapes: `room` bytes are left behind it. */
+/*
+ * Text of any length and with escapes, which may be a number. `room` is what the rest of the row takes, its
+ * quotes included.
+ */
 static char *put_any_text(struct buf *out, char *to, struct slice text, bool number, size_t room)
 {
     to = make_room(out, to, text.n + room);
@@ -122,7 +125,7 @@ static char *put_any_text(struct buf *out, char *to, struct slice text, bool num
         return to;
     }
     out->n = (size_t)(to - out->p);
-    if (tm_json_put_text(out, text) != text.n)
+    if (tm_json_put_escaped(out, text) != text.n)
         return NULL;
     return make_room(out, out->p + out->n, room);
 }
@@ -206,13 +209,12 @@ static char *put_number(struct buf *out, char *to, const struct value *v)
     return out->p + out->n;
 }
 
-/*
- * A value, in VALUE_ROOM bytes but for texts that are made room for, and `room` for all that comes then. NULL:
- * it is not for us.
- */
+/* What a value takes at most, but for texts that put_any_text() makes room for. */
 #define VALUE_ROOM (NUMBER_TEXT_MAX + 8)
 _Static_assert(VALUE_ROOM >= NAME_HEAD && VALUE_ROOM > GLANCE + 1,
                "names and cells are copied with what stands behind them");
+
+/* `room`: as for put_any_text(). NULL: the value is not for us. */
 static inline char *put_value(struct buf *out, char *to, struct slice window, const struct value *v,
                               size_t room)
 {

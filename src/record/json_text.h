@@ -29,6 +29,22 @@ static inline const char *json_back_space(const char *p, const char *begin)
     return p;
 }
 
+#ifdef TM_SSE2
+/* Bytes of x that do not stand in a string as they are: all bits of them are set, of others none. */
+static inline __m128i json_specials(__m128i x)
+{
+    __m128i special = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
+                                   _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+    return _mm_or_si128(special, _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x));
+}
+
+/* Those, and those beyond ASCII, have their high bit set. */
+static inline __m128i json_not_plain(__m128i x)
+{
+    return _mm_or_si128(json_specials(x), x);
+}
+#endif
+
 /*
  * The next byte of a string's inside that is '"', '\\' or a control character, or `end`.
  * *high is set when a byte beyond ASCII was passed (it may also lie a few bytes behind the answer's
@@ -37,13 +53,9 @@ static inline const char *json_back_space(const char *p, const char *begin)
 static inline const char *json_find_special(const char *p, const char *end, bool *high)
 {
 #ifdef TM_SSE2
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    const __m128i control = _mm_set1_epi8(0x1f);
     for (; end - p >= 16; p += 16) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i special = _mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, backslash));
-        special = _mm_or_si128(special, _mm_cmpeq_epi8(_mm_min_epu8(x, control), x));
-        unsigned found = (unsigned)_mm_movemask_epi8(special);
+        unsigned found = (unsigned)_mm_movemask_epi8(json_specials(x));
         unsigned beyond = (unsigned)_mm_movemask_epi8(x);
         if (found) {
             *high |= (beyond & (found ^ (found - 1))) != 0;
@@ -93,15 +105,6 @@ static inline bool json_word_is_plain(const void *unused, uint64_t word)
 }
 
 #ifdef TM_SSE2
-/* Bytes of x that are not ASCII, or that do not stand in a string as they are, have their high bit set. */
-static inline __m128i json_not_plain(__m128i x)
-{
-    __m128i special = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
-                                   _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
-    __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x);
-    return _mm_or_si128(_mm_or_si128(special, control), x);
-}
-
 static inline bool json_copy_plain_16(char *to, const char *p)
 {
     __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
@@ -147,6 +150,8 @@ static inline uint64_t json_count_lines(const char *p, const char *end)
  * JSON cannot hold: then what was appended is to be cut off. Memory failures stick in `out`.
  */
 size_t tm_json_put_text(struct buf *out, struct slice text);
+/* The same, for text that json_copy_plain() does not copy. */
+size_t tm_json_put_escaped(struct buf *out, struct slice text);
 
 /* Behind the string whose opening quote p stands at. Valid text only. */
 const char *tm_json_skip_string(const char *p, const char *end, bool *escaped);

@@ -123,18 +123,10 @@ static void write_escape(struct buf *out, unsigned char c)
     buf_append(out, text, n);
 }
 
-size_t tm_json_put_text(struct buf *out, struct slice text)
+size_t tm_json_put_escaped(struct buf *out, struct slice text)
 {
     bool high = false;
     const char *p = text.n ? text.p : "", *end = p + text.n;
-    if (!buf_reserve(out, text.n + 2))
-        return text.n;
-    if (json_copy_plain(out->p + out->n + 1, p, text.n)) {
-        out->p[out->n] = '"';
-        out->n += text.n + 2;
-        out->p[out->n - 1] = '"';
-        return text.n;
-    }
     buf_byte(out, '"');
     while (p < end) {
         const char *stop = json_find_special(p, end, &high);
@@ -145,6 +137,18 @@ size_t tm_json_put_text(struct buf *out, struct slice text)
     }
     buf_byte(out, '"');
     return high ? tm_utf8_check(text) : text.n;
+}
+
+size_t tm_json_put_text(struct buf *out, struct slice text)
+{
+    if (!buf_reserve(out, text.n + 2))
+        return text.n;
+    if (!json_copy_plain(out->p + out->n + 1, text.n ? text.p : "", text.n))
+        return tm_json_put_escaped(out, text);
+    out->p[out->n] = '"';
+    out->n += text.n + 2;
+    out->p[out->n - 1] = '"';
+    return text.n;
 }
 
 static int write_string(struct json_writer *w, struct slice text, bool name)
@@ -161,13 +165,43 @@ static int write_string(struct json_writer *w, struct slice text, bool name)
 
 /* ---- values ---- */
 
-static int write_float(struct json_writer *w, const struct value *v)
+/* A value that is what it is; false: what was appended, if anything, is none, see refuse_scalar(). */
+static bool put_scalar(struct buf *out, const struct value *v)
 {
-    if (!isfinite(v->d))
-        return fail(w, isnan(v->d) ? "is NaN, which JSON cannot say"
-                                   : "is infinite, which JSON cannot say");
-    tm_cell_put_number(w->out, v);
-    return TIDEMILL_OK;
+    switch (v->kind) {
+    case VALUE_FLOAT:
+        if (!isfinite(v->d))
+            return false;
+        /* fall through */
+    case VALUE_INT:
+        tm_cell_put_number(out, v);
+        return true;
+    case VALUE_TEXT:
+        return tm_json_put_text(out, v->text) == v->text.n;
+    case VALUE_NUMBER:
+        buf_slice(out, v->text);
+        return true;
+    case VALUE_FALSE:
+        buf_slice(out, SLICE("false"));
+        return true;
+    case VALUE_TRUE:
+        buf_slice(out, SLICE("true"));
+        return true;
+    case VALUE_NONE:
+    case VALUE_NULL:
+        buf_slice(out, SLICE("null"));
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int refuse_scalar(struct json_writer *w, const struct value *v)
+{
+    if (v->kind == VALUE_TEXT)
+        return write_string(w, v->text, false);
+    return fail(w, isnan(v->d) ? "is NaN, which JSON cannot say"
+                               : "is infinite, which JSON cannot say");
 }
 
 /* A cell that reads as a number is one in JSON, with the digits it came with. */
@@ -221,30 +255,11 @@ static int write_value(struct json_writer *w, const struct value *v)
         return TIDEMILL_OK;
     case VALUE_CELL:
         return write_cell(w, v->text);
-    case VALUE_FALSE:
-        buf_slice(w->out, SLICE("false"));
-        return TIDEMILL_OK;
-    case VALUE_TRUE:
-        buf_slice(w->out, SLICE("true"));
-        return TIDEMILL_OK;
-    case VALUE_INT:
-        tm_cell_put_number(w->out, v);
-        return TIDEMILL_OK;
-    case VALUE_FLOAT:
-        return write_float(w, v);
-    case VALUE_TEXT:
-        return write_string(w, v->text, false);
-    case VALUE_NUMBER:
-        buf_slice(w->out, v->text);
-        return TIDEMILL_OK;
     case VALUE_NODE:
         return begin_node(w, v->node);
-    case VALUE_NONE:
-    case VALUE_NULL:
-        break;
+    default:
+        return put_scalar(w->out, v) ? TIDEMILL_OK : refuse_scalar(w, v);
     }
-    buf_slice(w->out, SLICE("null"));
-    return TIDEMILL_OK;
 }
 
 /* ---- nodes: each step writes a field (or more), or ends the frame ---- */
@@ -415,17 +430,6 @@ static bool is_around(const struct node *n)
     const struct field *f = &n->fields[n->assigned - 1];
     return tm_json_has_source(n) && f->value.kind != VALUE_NODE &&
            (f->start || n->assigned == n->originals + 1);
-}
-
-/* What was assigned, if it is one of the usual scalars and JSON can say it. */
-static bool put_scalar(struct buf *out, const struct value *v)
-{
-    if (v->kind == VALUE_TEXT)
-        return tm_json_put_text(out, v->text) == v->text.n;
-    if (v->kind != VALUE_INT && !(v->kind == VALUE_FLOAT && isfinite(v->d)))
-        return false;
-    tm_cell_put_number(out, v);
-    return true;
 }
 
 bool tm_json_write_line(struct buf *out, const struct node *n)

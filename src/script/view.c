@@ -184,18 +184,20 @@ static inline void lj_push_cell(lua_State *L, struct slice text)
         lua_pushlstring(L, text.p, text.n);
 }
 
-/* Valid JSON. False: it is neither a number that Lua has nor a string without escapes. */
+/* Valid JSON; false: it is neither a number nor a string without escapes. */
 static inline bool lj_push_json(lua_State *L, struct slice text)
 {
     int64_t i;
     double d;
-    if (*text.p != '"') {
-        enum number_kind kind = *text.p <= '9' ? tm_number_json(text, &i, &d) : NUMBER_NONE;
-        return lj_push_number(L, kind, i, d);
+    if (*text.p == '"' && !memchr(text.p, '\\', text.n)) {
+        lua_pushlstring(L, text.p + 1, text.n - 2);
+        return true;
     }
-    if (memchr(text.p, '\\', text.n))
+    if (*text.p == '"' || *text.p > '9')
         return false;
-    lua_pushlstring(L, text.p + 1, text.n - 2);
+    enum number_kind kind = tm_number_json(text, &i, &d);
+    if (!lj_push_number(L, kind, i, d))
+        tm_lj_wide_push(L, text);
     return true;
 }
 

@@ -105,7 +105,10 @@ void tm_lj_view_value(lua_State *L, const struct view *v, int index, struct path
 void tm_lj_view_keep(lua_State *L, const struct view *v, const struct view *from,
                      struct value *value);
 
-/* Push what field `i` of the view at `index` holds. Returns its kind: only what is nothing, or null, may be nil. */
+/*
+ * Push what field `i` of the view at `index` holds. Returns its kind, as it was or as it is known to be now:
+ * only what is nothing, or null, may be nil.
+ */
 enum value_kind tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i);
 
 /*

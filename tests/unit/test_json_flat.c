@@ -112,18 +112,25 @@ static const char *const alphabets[] = {"0123456789.-",
                                         "\xc3\xa9\xe6\x9d\xb1 a",
                                         "\xf0\x9f\x98\x80\xc0\xed\xa0z"};
 
+#define LONGEST 1500
+
 /* Cells with `delimiter` between them, in memory of just that size, and a node of them that came from there. */
 static struct node *row_with_source(struct arena *arena, char delimiter, char **memory)
 {
-    static const struct slice names[] = {SLICE("a"), SLICE("b"), SLICE("c"), SLICE("d"),
-                                         SLICE("e")};
+    static const struct slice names[] = {
+        SLICE("a"),
+        SLICE("a name of 20 letters"),
+        SLICE("c"),
+        SLICE("a name that is longer than what is copied at once"),
+        SLICE("a name of 28 and some letters"),
+    };
+    static char text[5 * (LONGEST + 1)];
     uint32_t count = (uint32_t)below(6);
     size_t from[5], size[5], n = 0;
-    char text[256];
     for (size_t i = 0; i < count; i++) {
         const char *alphabet = alphabets[below(sizeof alphabets / sizeof *alphabets)];
         from[i] = n;
-        size[i] = below(8) ? below(18) : below(40);
+        size[i] = below(8) ? below(18) : below(8) ? below(40) : below(LONGEST);
         for (size_t k = 0; k < size[i]; k++)
             text[n++] = alphabet[below(strlen(alphabet))];
         if (i + 1 < count)
@@ -148,7 +155,10 @@ static struct node *row_with_source(struct arena *arena, char delimiter, char **
     return row;
 }
 
-/* Cells that lie in their row are looked at sixteen bytes at a time, but for the last ones. */
+/*
+ * Cells that lie in their row are looked at sixteen bytes at a time, but for the last ones. What is written to has
+ * to grow, sooner or later.
+ */
 static void from_a_source(void **state)
 {
     struct json_names names = {0};
@@ -162,7 +172,9 @@ static void from_a_source(void **state)
     for (size_t round = 0; round < 5 * ROUNDS; round++) {
         char *memory;
         const struct node *n = row_with_source(&arena, below(4) ? ',' : '-', &memory);
-        buf_reset(&seen);
+        tm_buf_release(&seen);
+        tm_buf_init(&seen);
+        buf_reserve(&seen, 1 + below(300));
         buf_reset(&wanted);
         int status = tm_json_write_row(&wanted, n, 0, &e);
         bool flat = tm_json_write_flat(&names, &seen, n);
