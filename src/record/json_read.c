@@ -427,6 +427,14 @@ int tm_json_read(struct json_reader *r, struct arena *arena, struct slice text, 
 /* Where no records are alike, no more than one in so many is tried. */
 #define PASS_MAX 31
 
+/* A record that is not like the one before: the next ones are not tried. */
+static struct node *pass_some(struct json_reader *r)
+{
+    r->unlike = r->pass;
+    r->pass = r->pass < PASS_MAX ? 2 * r->pass + 1 : PASS_MAX;
+    return NULL;
+}
+
 struct node *tm_json_read_like(struct json_reader *r, struct arena *arena, const char *p,
                                const char *end, const char **behind)
 {
@@ -435,19 +443,17 @@ struct node *tm_json_read_like(struct json_reader *r, struct arena *arena, const
         r->unlike--;
         return NULL;
     }
-    r->unlike = r->pass;
-    r->pass = r->pass < PASS_MAX ? 2 * r->pass + 1 : PASS_MAX;
-    if (!r->known_n)
-        return NULL;
-    struct node *n = tm_node_new(arena, NODE_OBJECT, r->known_n + SPARE_FIELDS);
+    struct node *n = NULL;
+    if (r->known_n)
+        n = tm_node_new(arena, NODE_OBJECT, r->known_n + SPARE_FIELDS);
     if (!n)
-        return NULL;
+        return pass_some(r);
     mark(r, (struct slice){p, (size_t)(end - p)});
     const struct known_text *last = r->known + r->known_n;
     if (quick_fields(&r->marks, r->known, n->fields, r->known_n, p, end, &close) != r->known_n ||
         !json_is_known(last, close, end))
-        return NULL;
-    r->unlike = r->pass = 0;
+        return pass_some(r);
+    r->pass = 0;
     n->count = n->live = n->originals = r->known_n;
     n->shape = r->shape;
     n->assigned = ASSIGNED_NONE;

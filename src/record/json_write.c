@@ -312,7 +312,7 @@ static int step_built(struct json_writer *w, struct frame *f)
 }
 
 /* From the field's start to its value: the key as it is spelt, the colon, white space. */
-static const char *find_value(const struct node *n, const struct field *f)
+static inline const char *find_value(const struct node *n, const struct field *f)
 {
     const char *end = n->source.p + n->source.n, *p = f->start;
     bool escaped;
@@ -439,7 +439,7 @@ bool tm_json_write_line(struct buf *out, const struct node *n)
         buf_append(out, begin, (size_t)(end - begin));
         return true;
     }
-    if (!is_around(n) || !n->fields[n->assigned - 1].start)
+    if (n->assigned == 0 || n->assigned > n->originals)
         return false;
     const struct field *f = &n->fields[n->assigned - 1];
     const char *value = find_value(n, f), *behind = value + f->source.n;

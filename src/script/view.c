@@ -204,11 +204,15 @@ static inline bool lj_push_json(lua_State *L, struct slice text)
 enum value_kind tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i)
 {
     /* To push a text may run finalizers: the field is not looked at again. */
-    struct value value = v->node->fields[i].value;
-    if (value.kind == VALUE_CELL)
-        lj_push_cell(L, value.text);
-    if (value.kind == VALUE_CELL || (value.kind == VALUE_JSON && lj_push_json(L, value.text)))
-        return value.kind;
+    const struct value *from = &v->node->fields[i].value;
+    enum value_kind kind = from->kind;
+    struct value value;
+    if (kind == VALUE_JSON && lj_push_json(L, from->text))
+        return kind;
+    if (kind == VALUE_CELL) {
+        lj_push_cell(L, from->text);
+        return kind;
+    }
     if (tm_node_get(v->node, i, &value))
         tm_lj_memory(L);
     if (!tm_lj_push_scalar(L, &value))
