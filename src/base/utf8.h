@@ -38,16 +38,21 @@ static inline bool utf8_glance(__m128i x, unsigned mask, unsigned *wanted)
     *wanted = all & ~mask;
     return !closer && (all & mask) == goes_on;
 }
+
+/* Are they whole characters, valid all? As utf8_glance(), where nothing is before and nothing behind them. */
+static inline bool utf8_is_whole(__m128i x, unsigned mask)
+{
+    unsigned wanted = 0;
+    return utf8_glance(x, mask, &wanted) && !wanted;
+}
 #endif
 
 /* Is that valid? UTF8_GLANCE bytes at p can be read, n of them count. False: tm_utf8_check() knows. */
 static inline bool utf8_short_is_valid(const char *p, size_t n)
 {
 #ifdef TM_SSE2
-    unsigned wanted = 0;
     return n <= UTF8_GLANCE &&
-           utf8_glance(_mm_loadu_si128((const __m128i *)(const void *)p), (1u << n) - 1, &wanted) &&
-           !wanted;
+           utf8_is_whole(_mm_loadu_si128((const __m128i *)(const void *)p), (1u << n) - 1);
 #else
     (void)p;
     (void)n;

@@ -15,6 +15,9 @@ struct writer {
     struct json_names names;
 };
 
+/* Of all records that are read here; a copy of one may outlive its reader. */
+static const char origin;
+
 static bool is_blank(const char *p, size_t n)
 {
     size_t i = 0;
@@ -36,9 +39,6 @@ static enum split_verdict split(const struct input_dialect *d, struct split_stat
     *out = (struct extent){.length = feed ? (size_t)(feed - p) + 1 : n, .lines = 1};
     return is_blank(p, out->length) ? SPLIT_SKIP : SPLIT_RECORD;
 }
-
-/* Of all records that are read here; a copy of one may outlive its reader. */
-static const char origin;
 
 static uint32_t run(const struct input_dialect *d, const char *p, size_t n, size_t *length)
 {

@@ -84,7 +84,7 @@ int tm_json_write_row(struct buf *out, const struct node *n, uint32_t max_depth,
 
 /*
  * Write a record that was read as JSON, with its line end, which stands right behind it, if no more of it is
- * new than one of its values, a number or a text. False: nothing was written, tm_json_write_row() has to do it.
+ * new than one of its values, a scalar. False: nothing was written, tm_json_write_row() has to do it.
  */
 bool tm_json_write_line(struct buf *out, const struct node *n);
 

@@ -177,11 +177,11 @@ static inline char *put_at_a_glance(char *to, struct slice window, struct slice 
 {
     if ((uintptr_t)s.p - (uintptr_t)window.p >= window.n || s.n > GLANCE)
         return NULL;
-    unsigned mask = (1u << s.n) - 1, wanted = 0;
+    unsigned mask = (1u << s.n) - 1;
     __m128i x = _mm_loadu_si128((const __m128i *)(const void *)s.p);
     unsigned odd = (unsigned)_mm_movemask_epi8(json_not_plain(x)) & mask;
     unsigned other = ~(unsigned)_mm_movemask_epi8(digits_of(x)) & mask;
-    if (odd && (odd & ~(unsigned)_mm_movemask_epi8(x) || !utf8_glance(x, mask, &wanted) || wanted))
+    if (odd && (odd & ~(unsigned)_mm_movemask_epi8(x) || !utf8_is_whole(x, mask)))
         return NULL;
     size_t quotes = text || !is_number_at_a_glance(s.p, s.n, other);
     *to = '"';

@@ -165,7 +165,7 @@ static int write_string(struct json_writer *w, struct slice text, bool name)
 
 /* ---- values ---- */
 
-/* A value that is what it is; false: what was appended, if anything, is none, see refuse_scalar(). */
+/* A scalar. False: JSON cannot say it, or it is none; what was appended of it is to be cut off. */
 static bool put_scalar(struct buf *out, const struct value *v)
 {
     switch (v->kind) {
