@@ -11,10 +11,13 @@
 /* glibc knows the processor; gcc's own way asks it anew in each process, which a virtual machine has to answer. */
 #if __has_include(<sys/platform/x86.h>)
 #include <sys/platform/x86.h>
-#define HAS_AVX2 CPU_FEATURE_ACTIVE(AVX2)
+#define HAS(feature, name) CPU_FEATURE_ACTIVE(feature)
 #else
-#define HAS_AVX2 __builtin_cpu_supports("avx2")
+#define HAS(feature, name) __builtin_cpu_supports(name)
 #endif
+/* All that came with AVX2, or before it. */
+#define HAS_AVX2 (HAS(AVX2, "avx2") && HAS(BMI1, "bmi") && HAS(POPCNT, "popcnt"))
+#define FOR_AVX2 __attribute__((target("avx2,bmi,popcnt")))
 #else
 #define VECTORS false
 #endif
@@ -32,6 +35,34 @@ static void find_any(const char *p, unsigned blocks, char wanted, uint64_t *bits
 {
     for (unsigned b = 0; b < blocks; b++, p += BLOCK)
         scan_any(p, &wanted, 1, bits + b);
+}
+
+/* The bits of the block at `base`, as offsets, behind the `n` that are there; how many there are then. */
+static inline uint32_t put_offsets(uint32_t *to, uint32_t n, uint64_t bits, uint32_t base)
+{
+    for (; bits; bits &= bits - 1)
+        to[n++] = base + (uint32_t)__builtin_ctzll(bits);
+    return n;
+}
+
+static void cut_by(block_scan *scan, const char *p, unsigned blocks, char delimiter, char mark,
+                   struct block_cuts *out)
+{
+    const char wanted[3] = {delimiter, '\n', mark};
+    uint64_t bits[3];
+    out->ends_n = out->feeds_n = 0;
+    for (uint32_t b = 0; b < blocks; b++) {
+        scan(p + (size_t)b * BLOCK, wanted, 3, bits);
+        out->ends_n = put_offsets(out->ends, out->ends_n, bits[0] | bits[1], b * BLOCK);
+        out->feeds_n = put_offsets(out->feeds, out->feeds_n, bits[1], b * BLOCK);
+        out->marks[b] = bits[2];
+    }
+}
+
+static void cut_any(const char *p, unsigned blocks, char delimiter, char mark,
+                    struct block_cuts *out)
+{
+    cut_by(scan_any, p, blocks, delimiter, mark, out);
 }
 
 enum { SPECIAL = 1, OTHER = 2, HIGH = 4 };
@@ -81,6 +112,12 @@ static void find_sse2(const char *p, unsigned blocks, char wanted, uint64_t *bit
         scan_sse2(p, &wanted, 1, bits + b);
 }
 
+static void cut_sse2(const char *p, unsigned blocks, char delimiter, char mark,
+                     struct block_cuts *out)
+{
+    cut_by(scan_sse2, p, blocks, delimiter, mark, out);
+}
+
 static void classify_sse2(const char *p, unsigned blocks, const struct block_classes *out)
 {
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
@@ -103,33 +140,70 @@ static void classify_sse2(const char *p, unsigned blocks, const struct block_cla
     }
 }
 
-__attribute__((target("avx2"))) static void scan_avx2(const char *p, const char *wanted, unsigned n,
-                                                      uint64_t *bits)
+/* Which bytes of both halves of a block have their top bit. */
+FOR_AVX2 static inline uint64_t bits_of(__m256i low, __m256i high)
+{
+    return (uint64_t)(unsigned)_mm256_movemask_epi8(high) << 32 |
+           (unsigned)_mm256_movemask_epi8(low);
+}
+
+FOR_AVX2 static void scan_avx2(const char *p, const char *wanted, unsigned n, uint64_t *bits)
 {
     const __m256i *q = (const __m256i *)(const void *)p;
     __m256i low = _mm256_loadu_si256(q), high = _mm256_loadu_si256(q + 1);
     for (unsigned k = 0; k < n; k++) {
         const __m256i c = _mm256_set1_epi8(wanted[k]);
-        uint64_t above = (unsigned)_mm256_movemask_epi8(_mm256_cmpeq_epi8(high, c));
-        bits[k] = above << 32 | (unsigned)_mm256_movemask_epi8(_mm256_cmpeq_epi8(low, c));
+        bits[k] = bits_of(_mm256_cmpeq_epi8(low, c), _mm256_cmpeq_epi8(high, c));
     }
 }
 
-__attribute__((target("avx2"))) static void find_avx2(const char *p, unsigned blocks, char wanted,
-                                                      uint64_t *bits)
+FOR_AVX2 static void find_avx2(const char *p, unsigned blocks, char wanted, uint64_t *bits)
 {
     const __m256i c = _mm256_set1_epi8(wanted);
     for (unsigned b = 0; b < blocks; b++, p += BLOCK) {
         const __m256i *q = (const __m256i *)(const void *)p;
         __m256i low = _mm256_cmpeq_epi8(_mm256_loadu_si256(q), c);
         __m256i high = _mm256_cmpeq_epi8(_mm256_loadu_si256(q + 1), c);
-        uint64_t above = (unsigned)_mm256_movemask_epi8(high);
-        bits[b] = above << 32 | (unsigned)_mm256_movemask_epi8(low);
+        bits[b] = bits_of(low, high);
     }
 }
 
-__attribute__((target("avx2"))) static void classify_avx2(const char *p, unsigned blocks,
-                                                          const struct block_classes *out)
+/*
+ * As put_offsets(): eight at a time, and more than there are, as that many or fewer stand in most blocks of most
+ * files, and how many is nothing that a processor foresees.
+ */
+FOR_AVX2 static inline uint32_t put_offsets_avx2(uint32_t *to, uint32_t n, uint64_t bits,
+                                                 uint32_t base)
+{
+    uint32_t behind = n + (uint32_t)__builtin_popcountll(bits);
+    do {
+        for (unsigned i = 0; i < 8; i++, bits &= bits - 1)
+            to[n++] = base + (uint32_t)_tzcnt_u64(bits);
+    } while (bits);
+    return behind;
+}
+
+FOR_AVX2 static void cut_avx2(const char *p, unsigned blocks, char delimiter, char mark,
+                              struct block_cuts *out)
+{
+    const __m256i d = _mm256_set1_epi8(delimiter), f = _mm256_set1_epi8('\n');
+    const __m256i m = _mm256_set1_epi8(mark);
+    uint32_t ends_n = 0, feeds_n = 0;
+    for (uint32_t b = 0; b < blocks; b++, p += BLOCK) {
+        const __m256i *q = (const __m256i *)(const void *)p;
+        __m256i x = _mm256_loadu_si256(q), y = _mm256_loadu_si256(q + 1);
+        __m256i xf = _mm256_cmpeq_epi8(x, f), yf = _mm256_cmpeq_epi8(y, f);
+        __m256i xe = _mm256_or_si256(_mm256_cmpeq_epi8(x, d), xf);
+        __m256i ye = _mm256_or_si256(_mm256_cmpeq_epi8(y, d), yf);
+        ends_n = put_offsets_avx2(out->ends, ends_n, bits_of(xe, ye), b * BLOCK);
+        feeds_n = put_offsets(out->feeds, feeds_n, bits_of(xf, yf), b * BLOCK);
+        out->marks[b] = bits_of(_mm256_cmpeq_epi8(x, m), _mm256_cmpeq_epi8(y, m));
+    }
+    out->ends_n = ends_n;
+    out->feeds_n = feeds_n;
+}
+
+FOR_AVX2 static void classify_avx2(const char *p, unsigned blocks, const struct block_classes *out)
 {
     const __m256i quote = _mm256_set1_epi8('"'), backslash = _mm256_set1_epi8('\\');
     const __m256i control = _mm256_set1_epi8(0x1f), zero = _mm256_set1_epi8('0');
@@ -155,27 +229,28 @@ __attribute__((target("avx2"))) static void classify_avx2(const char *p, unsigne
 
 #endif
 
-/* Of one kind of processor, the three things it can do. */
+/* Of one kind of processor, what it can do. */
 struct way {
     block_scan *scan;
     block_find *find;
     block_classify *classify;
+    block_cut *cut;
 };
 
 static struct way way_at(unsigned i)
 {
 #if VECTORS
     static const struct way ways[] = {
-        {scan_any, find_any, classify_any},
-        {scan_sse2, find_sse2, classify_sse2},
-        {scan_avx2, find_avx2, classify_avx2},
+        {scan_any, find_any, classify_any, cut_any},
+        {scan_sse2, find_sse2, classify_sse2, cut_sse2},
+        {scan_avx2, find_avx2, classify_avx2, cut_avx2},
     };
     unsigned n = HAS_AVX2 ? 3 : 2;
 #else
-    static const struct way ways[] = {{scan_any, find_any, classify_any}};
+    static const struct way ways[] = {{scan_any, find_any, classify_any, cut_any}};
     unsigned n = 1;
 #endif
-    return i < n ? ways[i] : (struct way){NULL, NULL, NULL};
+    return i < n ? ways[i] : (struct way){NULL, NULL, NULL, NULL};
 }
 
 static struct way best_way(void)
@@ -201,6 +276,11 @@ block_classify *tm_block_classify_at(unsigned i)
     return way_at(i).classify;
 }
 
+block_cut *tm_block_cut_at(unsigned i)
+{
+    return way_at(i).cut;
+}
+
 block_scan *tm_block_scan(void)
 {
     return best_way().scan;
@@ -214,4 +294,9 @@ block_find *tm_block_find(void)
 block_classify *tm_block_classify(void)
 {
     return best_way().classify;
+}
+
+block_cut *tm_block_cut(void)
+{
+    return best_way().cut;
 }

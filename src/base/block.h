@@ -41,6 +41,26 @@ typedef void block_classify(const char *p, unsigned blocks, const struct block_c
 block_classify *tm_block_classify(void);
 block_classify *tm_block_classify_at(unsigned i);
 
+/*
+ * Where the bytes of up to BLOCK_CUTS blocks stand at which rows are cut, as offsets from the first block.
+ * Arrays have room for BLOCK_CUT_ROOM.
+ */
+struct block_cuts {
+    uint32_t *ends, ends_n;   /* what is `delimiter` or LF */
+    uint32_t *feeds, feeds_n; /* what is LF */
+    uint64_t *marks;          /* what is `mark`, as bits, a word for each block */
+};
+
+#define BLOCK_CUTS     64u
+#define BLOCK_CUT_ROOM ((size_t)BLOCK_CUTS * BLOCK + 16)
+
+typedef void block_cut(const char *p, unsigned blocks, char delimiter, char mark,
+                       struct block_cuts *out);
+
+/* As tm_block_scan() and tm_block_scan_at(). */
+block_cut *tm_block_cut(void);
+block_cut *tm_block_cut_at(unsigned i);
+
 /* The bits below the first one that is set in `stop`. */
 static inline uint64_t block_before(uint64_t bits, uint64_t stop)
 {

@@ -225,6 +225,7 @@ int tm_csv_header(const struct input_dialect *d, struct arena *arena, struct sli
 
 struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct columns *columns);
 void tm_csv_reader_free(struct reader *r);
+void tm_csv_reader_begin(struct reader *r, struct slice bytes);
 /*
  * What its records have as their origin: the same for all readers of a format, as a job has one dialect
  * for it and a record may be kept longer than its reader. NULL for NULL.

@@ -13,24 +13,32 @@
 #define SPARE_FIELDS 4
 
 /*
- * Blocks are looked at once, whatever records begin and end in them. What is known of the one at hand
- * is of use for the next record if that begins where the last one ended.
+ * A window of the chunk in which all that cuts rows is known, whatever rows begin and end in it, and how
+ * far reading has come.
  */
-struct ahead {
-    const char *next, *limit; /* the next record, and the chunk's end; NULL between chunks */
-    const char *block, *rest; /* the block at hand, and what was not looked at yet */
-    uint64_t feeds;           /* where in the block LF stands, */
-    uint64_t ends;            /* LF or a delimiter, not before `next`, */
-    uint64_t marks;           /* quotes or backslashes, not before `next` */
+struct window {
+    const char *chunk, *limit; /* where that begins and ends; NULL: there is none */
+    const char *from, *behind; /* the window: whole blocks of the chunk, none outside of chunks */
+    const char *next;          /* the row that the cursors stand at */
+    uint32_t end, feed;        /* cursors: the first ends and feeds that are not before `next`, */
+    uint32_t mark;             /* and where the first such mark is; NOWHERE */
+    block_cut *cut;
+    struct block_cuts cuts; /* behind the last of its ends and feeds stands NOWHERE */
+    uint64_t marks[BLOCK_CUTS];
+    uint32_t ends[SPAN_STRIDE + BLOCK_CUT_ROOM]; /* SPAN_STRIDE before the first */
+    uint32_t feeds[BLOCK_CUT_ROOM];
 };
+
+#define NOWHERE UINT32_MAX
 
 struct reader {
     struct input_dialect dialect;
     const struct columns *columns;
     uint64_t shape; /* of its records */
     size_t cells; /* in a proper row: one a column, and those that lost their name to a later one */
-    block_scan *scan;
-    struct ahead ahead;
+    bool spans;   /* rows without quotes and escapes are spans */
+    char mark;    /* what tells the others: a quote or a backslash; '\0': nothing does */
+    struct window window;
 };
 
 /* A record under work. */
@@ -55,15 +63,31 @@ struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct col
     struct reader *r = tm_heap_new(sizeof *r);
     if (!r)
         return NULL;
-    *r = (struct reader){.dialect = *d, .columns = columns, .shape = tm_shape_new()};
+    struct window *w = &r->window;
+    r->dialect = *d;
+    r->columns = columns;
+    r->shape = tm_shape_new();
     r->cells = columns->skipped ? columns->cells : columns->n;
-    r->scan = tm_block_scan();
+    r->spans = columns->n && !columns->skipped;
+    r->mark = d->escapes ? '\\' : d->quote;
+    w->cut = tm_block_cut();
+    w->ends[SPAN_STRIDE - 1] = NOWHERE; /* the end before the first one is that of the row before */
+    w->cuts = (struct block_cuts){
+        .ends = w->ends + SPAN_STRIDE, .feeds = w->feeds, .marks = w->marks};
+    tm_csv_reader_begin(r, (struct slice){NULL, 0});
     return r;
 }
 
 void tm_csv_reader_free(struct reader *r)
 {
     tm_heap_free(r);
+}
+
+void tm_csv_reader_begin(struct reader *r, struct slice bytes)
+{
+    struct window *w = &r->window;
+    w->chunk = w->from = w->behind = w->next = bytes.p;
+    w->limit = bytes.p + bytes.n;
 }
 
 /* `at` is the first backslash: the cell goes to the next delimiter or line end, whatever is in it. */
@@ -164,88 +188,108 @@ static struct slice marked_cell(const struct reader *r, struct row *row,
     return content;
 }
 
-static inline void put_field(struct field *f, struct slice name, bool text, struct slice raw,
-                             struct slice content)
-{
-    f->key = name;
-    f->start = NULL;
-    f->source = raw;
-    f->value.kind = text ? VALUE_TEXT : VALUE_CELL;
-    f->value.text = content;
-}
-
 static void add_field(const struct reader *r, struct row *row, struct slice raw,
                       struct slice content)
 {
     const struct columns *columns = r->columns;
     uint32_t i = row->fields++;
-    put_field(&row->node->fields[i], columns->names[i], columns->as_text && columns->as_text[i],
-              raw, content);
+    struct field *f = &row->node->slots[i];
+    f->key = columns->names[i];
+    f->start = NULL;
+    f->source = raw;
+    f->value.kind = columns->as_text && columns->as_text[i] ? VALUE_TEXT : VALUE_CELL;
+    f->value.text = content;
 }
 
-/* The next block; false when there is no whole one. */
-static inline bool look_ahead(const struct reader *r, struct ahead *a)
+/* ---- rows that are what they look like ---- */
+
+/* The first mark in the window that is not before byte `at` of it. */
+static uint32_t find_mark(const struct reader *r, uint32_t at)
 {
-    const struct input_dialect *d = &r->dialect;
-    const char wanted[3] = {'\n', d->delimiter, d->escapes ? '\\' : d->quote};
-    uint64_t bits[3];
-    if (a->limit - a->rest < BLOCK)
-        return false;
-    a->block = a->rest;
-    a->rest += BLOCK;
-    r->scan(a->block, wanted, 3, bits);
-    a->feeds = bits[0];
-    a->ends = bits[0] | bits[1];
-    a->marks = wanted[2] ? bits[2] : 0;
-    return true;
+    const struct window *w = &r->window;
+    uint32_t blocks = (uint32_t)(w->behind - w->from) / BLOCK;
+    uint64_t before = ((uint64_t)1 << at % BLOCK) - 1;
+    for (uint32_t b = at / BLOCK; r->mark && b < blocks; b++, before = 0)
+        if (w->marks[b] & ~before)
+            return b * BLOCK + (uint32_t)__builtin_ctzll(w->marks[b] & ~before);
+    return NOWHERE;
+}
+
+/* The cursors to the row at p, which is in the window, behind where they are. */
+static void seek(struct reader *r, const char *p)
+{
+    struct window *w = &r->window;
+    uint32_t at = (uint32_t)(p - w->from);
+    while (w->cuts.ends[w->end] < at)
+        w->end++;
+    while (w->cuts.feeds[w->feed] < at)
+        w->feed++;
+    w->mark = find_mark(r, at);
+    w->next = p;
+}
+
+/* The next window begins with the row at p, as far as there are whole blocks. */
+static void move(struct reader *r, const char *p)
+{
+    struct window *w = &r->window;
+    size_t blocks = (size_t)(w->limit - p) / BLOCK;
+    unsigned n = blocks < BLOCK_CUTS ? (unsigned)blocks : BLOCK_CUTS;
+    w->cut(p, n, r->dialect.delimiter, r->mark, &w->cuts);
+    w->cuts.ends[w->cuts.ends_n] = w->cuts.feeds[w->cuts.feeds_n] = NOWHERE;
+    w->from = p;
+    w->behind = p + (size_t)n * BLOCK;
+    w->end = w->feed = 0;
+    seek(r, p);
 }
 
 /*
- * The row's first cells, as long as they are what they look like. Returns where the others begin;
- * *end is where the line end does, if that was among them, else NULL.
+ * The row at p has a cell for each column, and no marks: *length is what it takes, with its LF, and the
+ * ends of its cells, the last of which is that, are returned. NULL: it takes a closer look.
  */
-static const char *cut_plain(struct reader *r, struct row *row, const char *p, const char **end)
+static const uint32_t *find_row(struct reader *r, const char *p, uint32_t *length)
 {
-    /* Copies, as fields that are written could be anything for all that a compiler knows. */
-    const struct columns *columns = r->columns;
-    const struct slice *name = columns->names;
-    const uint8_t *as_text = columns->as_text;
-    uint32_t i = 0, n = columns->n;
-    struct field *f = row->node->fields;
-    struct ahead *a = &r->ahead;
-    const char *from = p;
-    *end = NULL;
-    if (columns->skipped)
-        return p;
-    do {
-        const char *block = a->block;
-        uint64_t ends = block_before(a->ends, a->marks), feed = ends & a->feeds;
-        feed &= -feed;
-        uint64_t cells = block_before(ends, feed);
-        for (; cells; cells &= cells - 1, i++) {
-            const char *at = block + __builtin_ctzll(cells);
-            struct slice raw = {from, (size_t)(at - from)};
-            if (i < n)
-                put_field(f++, *name++, as_text && as_text[i], raw, raw);
-            from = at + 1;
-        }
-        if (feed) {
-            const char *at = block + __builtin_ctzll(feed);
-            struct slice raw = {from, (size_t)(at - from)};
-            raw.n -= raw.n && at[-1] == '\r';
-            if (i < n)
-                put_field(f, *name, as_text && as_text[i], raw, raw);
-            a->ends &= ~(feed | (feed - 1));
-            a->next = at + 1;
-            *end = raw.p + raw.n;
-            row->cells = i + 1;
-            row->fields = i < n ? i + 1 : n;
-            return a->next;
-        }
-    } while (!a->marks && look_ahead(r, a));
-    row->cells = i;
-    row->fields = i < n ? i : n;
-    return from;
+    struct window *w = &r->window;
+    bool new = p < w->next || p >= w->behind;
+    if (new && (p < w->chunk || p >= w->limit))
+        return NULL;
+    if (new)
+        move(r, p);
+    else if (p != w->next)
+        seek(r, p);
+    if (w->cuts.feeds[w->feed] == NOWHERE && !new)
+        move(r, p);
+    const uint32_t *ends = w->cuts.ends + w->end;
+    uint32_t feed = w->cuts.feeds[w->feed], n = r->columns->n;
+    if (feed == NOWHERE || feed > w->mark || n > w->cuts.ends_n - w->end || ends[n - 1] != feed)
+        return NULL;
+    w->end += n;
+    w->feed++;
+    w->next = w->from + feed + 1;
+    *length = (uint32_t)(w->next - p);
+    return ends;
+}
+
+/*
+ * The cells that end there, n of them, in a row that begins at byte `at` of the window: right behind what ends
+ * the cell before it, which is the LF of another row.
+ */
+static inline void put_spans(struct span *to, const uint32_t *ends, uint32_t n, uint32_t at)
+{
+#ifdef TM_SSE2
+    const __m128i zero = _mm_set1_epi32((int)at), before = _mm_set1_epi32((int)at - 1);
+    for (uint32_t i = 0; i < n; i += 4) {
+        __m128i *out = (__m128i *)(void *)(to + i);
+        __m128i begin = _mm_loadu_si128((const __m128i *)(const void *)(ends + i - 1));
+        __m128i end = _mm_loadu_si128((const __m128i *)(const void *)(ends + i));
+        begin = _mm_sub_epi32(begin, before);
+        end = _mm_sub_epi32(end, zero);
+        _mm_storeu_si128(out, _mm_unpacklo_epi32(begin, end));
+        _mm_storeu_si128(out + 1, _mm_unpackhi_epi32(begin, end));
+    }
+#else
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = (struct span){ends[i - 1] + 1 - at, ends[i] - at};
+#endif
 }
 
 /* Cut all cells; the last one's end is returned, where the line end begins. */
@@ -354,6 +398,36 @@ static bool check_row(const struct reader *r, struct row *row, const char *end, 
     return false;
 }
 
+/* What records of this reader are. */
+static inline void set_record(const struct reader *r, struct node *node, const char *p,
+                              const char *end, const char *next)
+{
+    node->source = (struct slice){p, (size_t)(end - p)};
+    node->line_end = (struct slice){end, (size_t)(next - end)};
+    node->origin = tm_csv_origin(r);
+    node->columns = r->columns;
+    node->shape = r->shape;
+}
+
+/* The row at p as spans, if it is one of those and there is memory for it; else NULL. */
+static struct node *parse_spans(struct reader *r, struct arena *arena, const char *p)
+{
+    struct span *spans;
+    uint32_t length, n = r->columns->n;
+    const uint32_t *ends = find_row(r, p, &length);
+    struct node *node = ends ? tm_node_new_spans(arena, n, SPARE_FIELDS, &spans) : NULL;
+    if (!node)
+        return NULL;
+    put_spans(spans, ends, n, ends[n - 1] + 1 - length);
+    const char *next = p + length, *end = next - 1;
+    if (end > p && end[-1] == '\r' && spans[n - 1].end > spans[n - 1].begin) {
+        end--;
+        spans[n - 1].end--;
+    }
+    set_record(r, node, p, end, next);
+    return node;
+}
+
 static enum parse_verdict parse(struct reader *r, struct arena *arena, const char *p, size_t n,
                                 struct parsed *out, err *e)
 {
@@ -365,13 +439,9 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
         return no_memory(r, p, n, out, e);
 
     struct row row = {.node = node};
-    const char *end, *next = cut_plain(r, &row, p, &end);
-    if (!end) {
-        struct csv_scan s = csv_cells_begin(r->dialect.delimiter, r->dialect.quote,
-                                            r->dialect.escapes, next, n - (size_t)(next - p));
-        end = cut_row(r, &s, &row, arena);
-        next = s.from;
-    }
+    struct csv_scan s = csv_cells_begin(r->dialect.delimiter, r->dialect.quote, r->dialect.escapes,
+                                        p, n);
+    const char *end = cut_row(r, &s, &row, arena), *next = s.from;
     out->record = NULL;
     out->length = (size_t)(next - p);
     out->lines = row.lines + 1;
@@ -384,11 +454,7 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
     node->count = node->live = node->originals = row.fields;
     node->changed |= r->columns->skipped != NULL;
     node->assigned = node->changed ? 0 : ASSIGNED_NONE;
-    node->source = (struct slice){p, (size_t)(end - p)};
-    node->line_end = (struct slice){end, (size_t)(next - end)};
-    node->origin = tm_csv_origin(r);
-    node->columns = r->columns;
-    node->shape = r->shape;
+    set_record(r, node, p, end, next);
     out->record = node;
     return PARSE_RECORD;
 }
@@ -396,15 +462,11 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
 enum parse_verdict tm_csv_parse(struct reader *r, struct arena *arena, const char *p, size_t n,
                                 struct parsed *out, err *e)
 {
-    enum parse_verdict verdict;
-    if (r->ahead.next != p || r->ahead.limit != p + n)
-        r->ahead = (struct ahead){.next = p, .limit = p + n, .rest = p};
     if (csv_line_at(&r->dialect, p, n, true) != CSV_RECORD)
-        verdict = skip_line(p, n, out);
-    else
-        verdict = parse(r, arena, p, n, out, e);
-    /* Other bytes may come to stand where these do; and behind a row that was not plain all is new. */
-    if (out->length == n || r->ahead.next == p)
-        r->ahead.next = NULL;
-    return verdict;
+        return skip_line(p, n, out);
+    struct node *record = r->spans ? parse_spans(r, arena, p) : NULL;
+    if (!record)
+        return parse(r, arena, p, n, out, e);
+    *out = (struct parsed){record, record->source.n + record->line_end.n, 1};
+    return PARSE_RECORD;
 }

@@ -269,7 +269,7 @@ static struct slice line_end(const struct writer *w, const struct node *record, 
 /* How many fields from i on stand side by side in the source, untouched. */
 static uint32_t own_run(const struct node *record, uint32_t i)
 {
-    const struct field *f = record->fields;
+    const struct field *f = node_fields(record);
     struct slice source = record->source;
     uint32_t j = i + 1;
     /* Cells of a copied record have places of their own, which may be neighbours by chance. */
@@ -286,7 +286,7 @@ static uint32_t own_run(const struct node *record, uint32_t i)
 /* Copy the run at field i with its delimiters; the number of fields copied, 0 or more than 1. */
 static uint32_t copy_run(struct buf *out, const struct node *record, uint32_t i, bool guard_last)
 {
-    const struct field *f = &record->fields[i];
+    const struct field *f = &node_fields(record)[i];
     uint32_t n = own_run(record, i);
     struct slice last = n ? f[n - 1].source : (struct slice){NULL, 0};
     if (guard_last && last.n && last.p[last.n - 1] == '\r')
@@ -305,7 +305,7 @@ static int write_own(struct writer *w, struct buf *out, const struct node *recor
     uint32_t left = record->live;
     row.lonely = left == 1;
     for (uint32_t i = 0; left > 0;) {
-        if (record->fields[i].value.kind == VALUE_NONE) {
+        if (node_fields(record)[i].value.kind == VALUE_NONE) {
             i++;
             continue;
         }
@@ -315,7 +315,7 @@ static int write_own(struct writer *w, struct buf *out, const struct node *recor
         uint32_t run = runs ? copy_run(out, record, i, end.n == 1) : 0;
         row.moved = left == 1 && end.n == 1;
         if (run == 0) {
-            int status = write_cell(w, out, &row, &record->fields[i], e);
+            int status = write_cell(w, out, &row, &node_fields(record)[i], e);
             if (status != TIDEMILL_OK)
                 return status;
             run = 1;
@@ -336,7 +336,7 @@ static int write_fitted(struct writer *w, struct buf *out, const struct node *re
     row.lonely = record->live == 1 || l->layout.n == 1;
     row.moved = true;
     for (uint32_t i = 0; i < l->layout.n; i++) {
-        const struct field *f = l->map[i] == NO_COLUMN ? NULL : &record->fields[l->map[i]];
+        const struct field *f = l->map[i] == NO_COLUMN ? NULL : &node_fields(record)[l->map[i]];
         if (i > 0)
             buf_byte(out, w->dialect->delimiter);
         struct row cell = row;
@@ -355,7 +355,7 @@ static int check_values(struct writer *w, const struct node *record, const struc
 {
     bool all = !csv_has_guard(w->dialect);
     for (uint32_t i = 0; i < record->count; i++) {
-        const struct field *f = &record->fields[i];
+        const struct field *f = &node_fields(record)[i];
         if (!all && !tm_cell_may_fail(w->dialect, f))
             continue;
         buf_reset(&w->trial);
@@ -386,10 +386,12 @@ static int write_around(struct writer *w, struct buf *out, const struct node *re
                         const struct row *row, err *e)
 {
     uint32_t i = record->assigned - 1;
-    const struct field *f = &record->fields[i];
+    const struct field *f = &record->slots[i];
     const char *begin = record->source.p, *at = begin;
     const char *end = record->line_end.p + record->line_end.n;
-    if (i > 0)
+    if (record->spans)
+        at += record->spans[i].begin;
+    else if (i > 0)
         at = f[-1].source.p + f[-1].source.n + 1;
     buf_append(out, begin, (size_t)(at - begin));
     int status = write_cell(w, out, row, f, e);

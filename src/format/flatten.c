@@ -40,7 +40,7 @@ static bool is_nested(const struct value *v)
 static bool has_nested(const struct node *record)
 {
     for (uint32_t i = 0; i < record->count; i++)
-        if (is_nested(&record->fields[i].value))
+        if (is_nested(&node_fields(record)[i].value))
             return true;
     return false;
 }
@@ -77,7 +77,7 @@ static void put_name(struct flatten *f, const struct flatten_level *at, uint32_t
     if (f->levels_n > 1)
         buf_slice(&f->name, f->separator);
     if (at->node->kind == NODE_OBJECT)
-        buf_slice(&f->name, at->node->fields[i].key);
+        buf_slice(&f->name, node_fields(at->node)[i].key);
     else if (buf_reserve(&f->name, NUMBER_TEXT_MAX))
         f->name.n += tm_number_print_int(f->name.p + f->name.n, (int64_t)i + 1);
 }
@@ -110,7 +110,7 @@ static bool take_field(struct flatten *f, const struct node *record, struct node
 {
     struct flatten_level *at = &f->levels[f->levels_n - 1];
     uint32_t i = at->next++;
-    const struct field *field = &at->node->fields[i];
+    const struct field *field = &node_fields(at->node)[i];
     const struct node *inner = NULL;
     if (field->value.kind == VALUE_NONE)
         return true;
@@ -154,7 +154,7 @@ static bool are_known(const struct flatten *f, const struct node *n)
     if (n->count != f->known_n)
         return false;
     for (uint32_t i = 0; i < n->count; i++)
-        if (!slice_eq(n->fields[i].key, f->known_names[i]))
+        if (!slice_eq(node_fields(n)[i].key, f->known_names[i]))
             return false;
     return true;
 }
@@ -165,14 +165,14 @@ static struct slice field_behind(const struct flatten *f, const struct node *rec
 {
     uint32_t i;
     memcpy(&i, f->behind.p + column * sizeof i, sizeof i);
-    return record->fields[i].key;
+    return node_fields(record)[i].key;
 }
 
 static int refuse(const struct flatten *f, const struct node *record, const struct node *flat,
                   uint32_t first, uint32_t second, err *e)
 {
     struct slice a = field_behind(f, record, first), b = field_behind(f, record, second);
-    struct slice name = flat->fields[first].key;
+    struct slice name = node_fields(flat)[first].key;
     if (slice_eq(a, b))
         return tm_err_set(e, TIDEMILL_E_WRITE,
                           "field '%.*s' gives the column '%.*s' twice (output.separator)",
@@ -209,7 +209,7 @@ static int check_names(struct flatten *f, const struct node *record, const struc
     tm_arena_reset(arena);
     struct slice *names = arena_alloc(arena, flat->count * sizeof *names);
     for (uint32_t i = 0; names && i < flat->count; i++) {
-        names[i] = tm_arena_copy(arena, flat->fields[i].key);
+        names[i] = tm_arena_copy(arena, node_fields(flat)[i].key);
         if (!names[i].p)
             names = NULL;
     }

@@ -137,7 +137,7 @@ static bool is_line(const struct writer *w, const struct node *record)
         return false;
     if (record->assigned == ASSIGNED_NONE)
         return true;
-    enum value_kind kind = record->fields[record->assigned - 1].value.kind;
+    enum value_kind kind = node_fields(record)[record->assigned - 1].value.kind;
     return kind != VALUE_JSON && kind != VALUE_NODE;
 }
 

@@ -60,8 +60,8 @@ static struct slice *live_names(struct arena *arena, const struct node *record)
     struct slice *names = arena_alloc(arena, record->live * sizeof *names);
     uint32_t n = 0;
     for (uint32_t i = 0; names && i < record->count; i++)
-        if (record->fields[i].value.kind != VALUE_NONE)
-            names[n++] = record->fields[i].key;
+        if (node_fields(record)[i].value.kind != VALUE_NONE)
+            names[n++] = node_fields(record)[i].key;
     return names;
 }
 
@@ -71,7 +71,7 @@ static bool has_layout(const struct node *record, const struct layout *layout)
     if (record->live != layout->n)
         return false;
     for (uint32_t i = 0; i < record->count; i++) {
-        const struct field *f = &record->fields[i];
+        const struct field *f = &node_fields(record)[i];
         if (f->value.kind != VALUE_NONE && !slice_eq_short(f->key, layout->names[n++]))
             return false;
     }
@@ -111,7 +111,7 @@ static int fit(struct row_layout *l, const struct node *record, err *e)
     for (uint32_t i = 0; i < l->layout.n; i++)
         l->map[i] = NO_COLUMN;
     for (uint32_t i = 0; i < record->count; i++) {
-        const struct field *f = &record->fields[i];
+        const struct field *f = &node_fields(record)[i];
         if (f->value.kind == VALUE_NONE)
             continue;
         uint32_t column = tm_name_index_find(&l->index, f->key, live++);

@@ -60,7 +60,7 @@ static int write_own(struct writer *w, struct buf *out, const struct node *recor
 {
     tm_buf_u32(out, record->live);
     for (uint32_t i = 0; i < record->count; i++) {
-        const struct field *f = &record->fields[i];
+        const struct field *f = &node_fields(record)[i];
         if (f->value.kind == VALUE_NONE)
             continue;
         int status = write_cell(w, out, f, e);
@@ -76,7 +76,7 @@ static int write_fitted(struct writer *w, struct buf *out, const struct node *re
     const struct row_layout *l = &w->rows;
     tm_buf_u32(out, l->layout.n);
     for (uint32_t i = 0; i < l->layout.n; i++) {
-        const struct field *f = l->map[i] == NO_COLUMN ? &missing : &record->fields[l->map[i]];
+        const struct field *f = l->map[i] == NO_COLUMN ? &missing : &node_fields(record)[l->map[i]];
         int status = write_cell(w, out, f, e);
         if (status != TIDEMILL_OK)
             return status;

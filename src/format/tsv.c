@@ -89,6 +89,7 @@ const struct format tm_format_tsv = {
     .header = tm_csv_header,
     .reader_new = tm_csv_reader_new,
     .reader_free = tm_csv_reader_free,
+    .begin = tm_csv_reader_begin,
     .parse = tm_csv_parse,
     .writer_new = tm_csv_writer_new,
     .writer_free = tm_csv_writer_free,

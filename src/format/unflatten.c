@@ -325,9 +325,9 @@ static void fill_branch(const struct unflatten *u, const struct branch *b, struc
 {
     for (uint32_t i = 0; i < b->n; i++) {
         const struct entry *entry = &u->entries[b->entry + i];
-        struct field *f = &to->fields[i];
+        struct field *f = &node_fields(to)[i];
         if (entry->holds == NO_BRANCH) {
-            *f = flat->fields[entry->first];
+            *f = node_fields(flat)[entry->first];
         } else {
             struct node *inner = &nodes[entry->holds];
             *f = (struct field){.value = {.kind = VALUE_NODE, .node = inner}};
@@ -351,7 +351,7 @@ static struct node *new_nodes(const struct unflatten *u, struct arena *arena,
         const struct branch *b = &u->branches[i];
         nodes[i] = (struct node){.kind = b->kind,
                                  .cap = i ? b->n : b->n + SPARE_FIELDS,
-                                 .fields = fields + b->entry + (i ? SPARE_FIELDS : 0),
+                                 .slots = fields + b->entry + (i ? SPARE_FIELDS : 0),
                                  .arena = arena,
                                  .origin = flat->origin};
     }
@@ -361,7 +361,8 @@ static struct node *new_nodes(const struct unflatten *u, struct arena *arena,
 struct node *tm_unflatten(const struct unflatten *u, struct arena *arena, struct node *flat)
 {
     for (uint32_t i = 0; i < flat->count; i++)
-        open_empty(&flat->fields[i]);
+        if (!flat->spans || flat->spans[i].end - flat->spans[i].begin == 2)
+            open_empty(&node_fields(flat)[i]);
     if (u->branches_n == 1)
         return flat;
     struct node *record = new_nodes(u, arena, flat);

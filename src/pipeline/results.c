@@ -176,8 +176,8 @@ static bool misfits(struct results *r, const struct node *record, const err *ref
     struct slice *names = (void *)r->row.p;
     uint32_t n = 0;
     for (uint32_t i = 0; i < record->count; i++)
-        if (record->fields[i].value.kind != VALUE_NONE)
-            names[n++] = record->fields[i].key;
+        if (node_fields(record)[i].value.kind != VALUE_NONE)
+            names[n++] = node_fields(record)[i].key;
     if (tm_layout_fits(r->dialect, n, names, r->fixed_n, r->fixed_names, &why) == TIDEMILL_OK ||
         strcmp(why.message, refusal->message) != 0)
         return false;

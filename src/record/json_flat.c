@@ -214,16 +214,22 @@ static char *put_number(struct buf *out, char *to, const struct value *v)
 _Static_assert(VALUE_ROOM >= NAME_HEAD && VALUE_ROOM > GLANCE + 1,
                "names and cells are copied with what stands behind them");
 
-/* `room`: as for put_any_text(). NULL: the value is not for us. */
+/* A cell, or with `text` what is never a number. `room`: as for put_any_text(). NULL: it is not for us. */
+static inline char *put_text(struct buf *out, char *to, struct slice window, struct slice s,
+                             bool text, size_t room)
+{
+    char *end = put_at_a_glance(to, window, s, text);
+    return end ? end : put_any_text(out, to, s, !text, room);
+}
+
+/* Any value, likewise. */
 static inline char *put_value(struct buf *out, char *to, struct slice window, const struct value *v,
                               size_t room)
 {
-    bool text = v->kind == VALUE_TEXT;
-    if (text || v->kind == VALUE_CELL) {
-        char *end = put_at_a_glance(to, window, v->text, text);
-        return end ? end : put_any_text(out, to, v->text, !text, room);
-    }
     switch (v->kind) {
+    case VALUE_TEXT:
+    case VALUE_CELL:
+        return put_text(out, to, window, v->text, v->kind == VALUE_TEXT, room);
     case VALUE_INT:
     case VALUE_FLOAT:
         return put_number(out, to, v);
@@ -247,13 +253,28 @@ static bool find_names(struct json_names *names, const struct node *n)
     names->shape = 0;
     names->length = 0;
     for (uint32_t i = 0; i < n->count; i++) {
-        const struct json_name *name = find_name(names, i, n->fields[i].key);
+        const struct json_name *name = find_name(names, i, node_fields(n)[i].key);
         if (!name)
             return false;
         names->length += name->text.n;
     }
     names->shape = shape;
     return true;
+}
+
+/* The originals of a row that has spans. */
+static char *put_spans(struct buf *out, char *to, struct slice window, const struct json_name *name,
+                       const struct node *n, size_t room)
+{
+    const uint8_t *as_text = n->columns->as_text;
+    for (uint32_t i = 0; i < n->originals && to; i++, name++) {
+        to = put_name(to, name, i == 0);
+        if (node_is_span(n, i))
+            to = put_text(out, to, window, node_span(n, i), as_text && as_text[i], room);
+        else
+            to = put_value(out, to, window, &n->slots[i].value, room);
+    }
+    return to;
 }
 
 static bool write_row(struct json_names *names, struct buf *out, const struct node *n)
@@ -264,11 +285,17 @@ static bool write_row(struct json_names *names, struct buf *out, const struct no
     if (!buf_reserve(out, room))
         return false;
     /* Copies, as bytes that are written could be anything for all that a compiler knows. */
-    const struct field *f = n->fields, *end = f + n->count;
+    const struct field *f = n->slots, *end = f + n->count;
     const struct json_name *name = names->of;
     const struct slice window = window_of(n);
     char *to = out->p + out->n;
     *to++ = '{';
+    if (n->spans) {
+        to = put_spans(out, to, window, name, n, room);
+        f += n->originals;
+        name += n->originals;
+        skip = n->originals == 0;
+    }
     for (; f < end && to; f++, name++) {
         if (f->value.kind == VALUE_NONE)
             continue;

@@ -155,7 +155,7 @@ static const char *read_field(struct json_scan *s, struct node *n, struct match 
  */
 static void learn(struct json_reader *r, const struct node *n, const char *open, const char *close)
 {
-    const struct field *f = n->fields;
+    const struct field *f = node_fields(n);
     r->known_n = 0;
     if (n->count > KNOWN_MAX)
         return;
@@ -201,7 +201,7 @@ static const char *check_keys(struct json_scan *s, struct node *n, const struct 
         return p;
     }
     for (uint32_t i = 0; i < n->count; i++)
-        if (!tm_json_keys_push(&r->nest.keys, n->fields[i].key, n->fields[i].start))
+        if (!tm_json_keys_push(&r->nest.keys, node_fields(n)[i].key, node_fields(n)[i].start))
             return tm_json_no_memory(s);
     if (!tm_json_end_object(s, 0, p))
         return NULL;
@@ -256,8 +256,8 @@ static const char *read_expected(struct json_scan *s, struct node *n, struct mat
     const char *behind;
     const struct known_text *k = s->r->known + match->next;
     uint32_t known = s->r->known_n - match->next, room = n->cap - n->count;
-    uint32_t more = quick_fields(&s->r->marks, k, n->fields + n->count, known < room ? known : room,
-                                 p, s->end, &behind);
+    uint32_t more = quick_fields(&s->r->marks, k, node_fields(n) + n->count,
+                                 known < room ? known : room, p, s->end, &behind);
     match->next += more;
     n->count += more;
     n->live = n->count;
@@ -450,7 +450,8 @@ struct node *tm_json_read_like(struct json_reader *r, struct arena *arena, const
         return pass_some(r);
     mark(r, (struct slice){p, (size_t)(end - p)});
     const struct known_text *last = r->known + r->known_n;
-    if (quick_fields(&r->marks, r->known, n->fields, r->known_n, p, end, &close) != r->known_n ||
+    if (quick_fields(&r->marks, r->known, node_fields(n), r->known_n, p, end, &close) !=
+            r->known_n ||
         !json_is_known(last, close, end))
         return pass_some(r);
     r->pass = 0;

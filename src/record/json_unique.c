@@ -181,17 +181,17 @@ static const struct json_edit *next_edit(const struct json_edits *x, const char 
 }
 
 /* A stretch of the text that is being copied, with its edits. */
-struct span {
-    struct span *up;
+struct stretch {
+    struct stretch *up;
     const char *p, *end;
 };
 
 /* NULL when memory is out. */
-static struct span *begin_span(struct arena *arena, struct span *up, struct slice text)
+static struct stretch *begin_stretch(struct arena *arena, struct stretch *up, struct slice text)
 {
-    struct span *s = arena_alloc(arena, sizeof *s);
+    struct stretch *s = arena_alloc(arena, sizeof *s);
     if (s)
-        *s = (struct span){up, text.p, text.p + text.n};
+        *s = (struct stretch){up, text.p, text.p + text.n};
     return s;
 }
 
@@ -200,7 +200,7 @@ struct slice tm_json_edits_apply(struct json_edits *x, struct arena *arena, stru
     struct buf out;
     tm_buf_init(&out);
     qsort(x->list, x->n, sizeof *x->list, by_edit_place);
-    struct span *s = begin_span(arena, NULL, text);
+    struct stretch *s = begin_stretch(arena, NULL, text);
     bool failed = !s;
     while (s) {
         const struct json_edit *edit = next_edit(x, s->p);
@@ -216,7 +216,7 @@ struct slice tm_json_edits_apply(struct json_edits *x, struct arena *arena, stru
             /* What was put in before a quote is behind us: the quote itself comes next. */
             if (edit->end == edit->at)
                 buf_byte(&out, *s->p++);
-        } else if (!(s = begin_span(arena, s, edit->put))) {
+        } else if (!(s = begin_stretch(arena, s, edit->put))) {
             failed = true;
         }
     }

@@ -66,7 +66,7 @@ static void print_path(struct buf *out, const struct json_writer *w)
             tm_buf_printf(out, "[%u]", f->next); /* as Lua counts */
             continue;
         }
-        struct slice key = f->n->fields[f->next - 1].key;
+        struct slice key = node_fields(f->n)[f->next - 1].key;
         if (i)
             buf_byte(out, '.');
         buf_append(out, key.p, key.n < PATH_MAX_BYTES ? key.n : PATH_MAX_BYTES);
@@ -268,7 +268,7 @@ static int write_value(struct json_writer *w, const struct value *v)
 static bool next_field(struct frame *f)
 {
     while (f->next < f->n->count) {
-        if (f->n->fields[f->next++].value.kind != VALUE_NONE)
+        if (node_fields(f->n)[f->next++].value.kind != VALUE_NONE)
             return true;
         f->neighbour = false;
     }
@@ -284,7 +284,7 @@ static bool untouched(const struct field *f)
 /* A field without a place in the source; an element that had one keeps its bytes. */
 static int write_built_field(struct json_writer *w, const struct frame *f)
 {
-    const struct field *field = &f->n->fields[f->next - 1];
+    const struct field *field = &node_fields(f->n)[f->next - 1];
     if (f->n->kind == NODE_ARRAY && f->n->source.p && untouched(field)) {
         buf_slice(w->out, field->source);
         return TIDEMILL_OK;
@@ -330,16 +330,16 @@ static inline const char *find_value(const struct node *n, const struct field *f
 static int write_originals(struct json_writer *w, struct frame *f)
 {
     const struct node *n = f->n;
-    const struct field *field = &n->fields[f->next - 1];
+    const struct field *field = &node_fields(n)[f->next - 1];
     const char *start = field->start;
     if (!untouched(field)) {
         copy_span(w, start, find_value(n, field));
         flush(w);
         return write_value(w, &field->value);
     }
-    while (f->next < n->originals && untouched(&n->fields[f->next]))
+    while (f->next < n->originals && untouched(&node_fields(n)[f->next]))
         f->next++;
-    struct slice last = n->fields[f->next - 1].source;
+    struct slice last = node_fields(n)[f->next - 1].source;
     copy_span(w, start, last.p + last.n);
     return TIDEMILL_OK;
 }
@@ -372,9 +372,9 @@ static int step_changed(struct json_writer *w, struct frame *f)
         return TIDEMILL_OK;
     }
     bool original = f->next <= n->originals;
-    const char *start = n->fields[f->next - 1].start;
+    const char *start = node_fields(n)[f->next - 1].start;
     if (!f->any)
-        copy_span(w, n->source.p, original ? n->fields[0].start : n->source.p + 1);
+        copy_span(w, n->source.p, original ? node_fields(n)[0].start : n->source.p + 1);
     else if (original && f->neighbour)
         copy_separator(w, n, start);
     else
@@ -400,7 +400,7 @@ static int finish(struct json_writer *w, int status)
 /* An object in which nothing but one field was assigned, or added: the rest is copied around that. */
 static int write_around(struct json_writer *w, const struct node *n)
 {
-    const struct field *f = &n->fields[n->assigned - 1];
+    const struct field *f = &node_fields(n)[n->assigned - 1];
     const char *begin = n->source.p, *end = begin + n->source.n, *behind;
     int status = TIDEMILL_OK;
     w->few[0] = (struct frame){.n = n, .next = n->assigned};
@@ -427,7 +427,7 @@ static bool is_around(const struct node *n)
 {
     if (n->assigned == 0 || n->assigned > n->count || n->kind != NODE_OBJECT)
         return false;
-    const struct field *f = &n->fields[n->assigned - 1];
+    const struct field *f = &node_fields(n)[n->assigned - 1];
     return tm_json_has_source(n) && f->value.kind != VALUE_NODE &&
            (f->start || n->assigned == n->originals + 1);
 }
@@ -441,7 +441,7 @@ bool tm_json_write_line(struct buf *out, const struct node *n)
     }
     if (n->assigned == 0 || n->assigned > n->originals)
         return false;
-    const struct field *f = &n->fields[n->assigned - 1];
+    const struct field *f = &node_fields(n)[n->assigned - 1];
     const char *value = find_value(n, f), *behind = value + f->source.n;
     size_t before = out->n;
     buf_append(out, begin, (size_t)(value - begin));

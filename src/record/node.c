@@ -20,7 +20,7 @@ struct node *tm_node_new(struct arena *arena, enum node_kind kind, uint32_t cap)
     struct node *n = arena_alloc(arena, size);
     if (n)
         *n = (struct node){
-            .kind = kind, .cap = cap, .arena = arena, .fields = (struct field *)(n + 1)};
+            .kind = kind, .cap = cap, .arena = arena, .slots = (struct field *)(n + 1)};
     return n;
 }
 
@@ -42,8 +42,8 @@ static bool grow(struct node *n)
     if (!fields)
         return false;
     if (n->count)
-        memcpy(fields, n->fields, n->count * sizeof *fields);
-    n->fields = fields;
+        memcpy(fields, n->slots, n->count * sizeof *fields);
+    n->slots = fields;
     n->cap = cap;
     return true;
 }
@@ -52,7 +52,7 @@ struct field *tm_node_append(struct node *n)
 {
     if (n->count == n->cap && !grow(n))
         return NULL;
-    struct field *f = &n->fields[n->count++];
+    struct field *f = &n->slots[n->count++];
     *f = (struct field){0};
     n->live++;
     return f;
@@ -67,7 +67,8 @@ uint32_t tm_node_find(struct node *n, struct slice key)
     if (n->count > MANY && n->passed / PASSES > n->count && tm_node_index(n))
         return tm_node_lookup(n, key);
     uint32_t i = 0;
-    while (i < n->count && !node_has(n, i, key))
+    const struct field *f = node_fields(n);
+    while (i < n->count && !field_has(&f[i], key))
         i++;
     n->passed += n->passed < UINT32_MAX - i ? i : 0;
     return i < n->count ? i : UINT32_MAX;
@@ -76,7 +77,16 @@ uint32_t tm_node_find(struct node *n, struct slice key)
 int tm_node_get(struct node *n, uint32_t i, struct value *out)
 {
     assert(i < n->count);
-    struct field *f = &n->fields[i];
+    if (node_is_span(n, i)) {
+        struct slice text = node_span(n, i);
+        enum value_kind kind = node_span_kind(n, i);
+        if (kind == VALUE_JSON)
+            return tm_json_decode(n->arena, text, n, out);
+        *out = kind == VALUE_CELL ? tm_cell_value(text)
+                                  : (struct value){.kind = kind, .text = text};
+        return TIDEMILL_OK;
+    }
+    struct field *f = &n->slots[i];
     if (f->value.kind == VALUE_CELL) {
         *out = tm_cell_value(f->value.text);
         return TIDEMILL_OK;
@@ -112,7 +122,7 @@ static int print(struct arena *arena, const struct value *v, struct slice *out, 
 int tm_node_text(struct node *n, uint32_t i, struct slice *out, err *e)
 {
     assert(i < n->count);
-    struct field *f = &n->fields[i];
+    struct field *f = &node_fields(n)[i];
     struct value v = f->value;
     if (v.kind == VALUE_JSON && v.text.p[0] == '"' && tm_node_get(n, i, &v) != TIDEMILL_OK)
         return tm_err_memory(e, "a field's text");
@@ -159,7 +169,17 @@ static void put(struct node *n, struct value *to, struct value v)
 struct value *tm_node_assign(struct node *n, uint32_t i)
 {
     assert(i < n->count);
-    struct field *f = &n->fields[i];
+    struct field *f = &n->slots[i];
+    if (node_is_span(n, i)) {
+        /* One value beside the spans is kept there, of more all slots are filled. */
+        if (n->filled) {
+            tm_node_fill(n);
+        } else {
+            f->source.n = n->spans[i].end - n->spans[i].begin;
+            f->value.kind = node_span_kind(n, i);
+            n->filled = i + 1;
+        }
+    }
     if (f->value.kind == VALUE_NONE)
         n->live++;
     f->source.p = NULL;
@@ -188,7 +208,7 @@ int tm_node_add(struct node *n, struct slice key, struct value v)
 void tm_node_delete(struct node *n, uint32_t i)
 {
     assert(i < n->count);
-    struct field *f = &n->fields[i];
+    struct field *f = &node_fields(n)[i];
     if (f->value.kind == VALUE_NONE)
         return;
     f->value = (struct value){.kind = VALUE_NONE};

@@ -44,6 +44,17 @@ struct field {
                             with escapes was decoded (source stays); VALUE_NONE: deleted */
 };
 
+/*
+ * Where a value stands in its record's source: a CSV cell without quotes and escapes, or a scalar of JSON,
+ * a string without escapes or anything else with all its bytes.
+ */
+struct span {
+    uint32_t begin, end; /* bytes from the source's first */
+};
+
+/* Who writes the spans of a record may write this many at a time, beyond the last one. */
+#define SPAN_STRIDE 4
+
 /* The names of a CSV header. Outlives every record that was read under it. */
 struct columns {
     uint32_t n;
@@ -68,11 +79,15 @@ struct node {
     bool reshaped;  /* objects: a field was added or deleted: the names differ from the source's */
     uint32_t count; /* fields in use, deleted ones included */
     uint32_t cap;
-    uint32_t live;      /* fields that are not deleted; == count for arrays, which have no holes */
-    uint32_t originals; /* fields 0 .. originals-1 came from the source, in its order */
-    uint32_t assigned;  /* i + 1: field i, assigned or added, and nothing else, is not what the
+    uint32_t live;       /* fields that are not deleted; == count for arrays, which have no holes */
+    uint32_t originals;  /* fields 0 .. originals-1 came from the source, in its order */
+    uint32_t assigned;   /* i + 1: field i, assigned or added, and nothing else, is not what the
                            source says; or ASSIGNED_NONE; or 0: nobody knows */
-    struct field *fields;
+    struct field *slots; /* the fields: ask node_fields() for them, as long as there are spans */
+    const struct span
+        *spans;      /* not NULL: of the originals. A record of which nobody has asked for more than
+                                 a value or two, none of its originals is deleted */
+    uint32_t filled; /* with spans, i + 1: original i has a value in its slot; 0: none has */
     struct node *parent; /* whom to tell of changes; NULL for a record */
     struct arena *arena;
     struct slice source; /* own bytes: JSON from bracket to bracket, CSV and text the record without
@@ -94,6 +109,52 @@ struct node {
 
 /* An empty node with room for `cap` fields; NULL when memory is out. */
 struct node *tm_node_new(struct arena *arena, enum node_kind kind, uint32_t cap);
+/*
+ * A record whose `n` originals are just spans, which the caller writes to *spans, as it sets what else is
+ * known of the record, with room for `spare` fields more. With `columns` its values are cells of them, without
+ * they are JSON. NULL when memory is out.
+ */
+struct node *tm_node_new_spans(struct arena *arena, uint32_t n, uint32_t spare,
+                               struct span **spans);
+
+/* Fill the slots of a record that has spans: it has none any more. */
+void tm_node_fill(struct node *n);
+
+/* All fields. Nobody sees that a record fills its slots when it is asked, so that it may be a const one. */
+static inline struct field *node_fields(const struct node *n)
+{
+    if (n->spans)
+        tm_node_fill((struct node *)(uintptr_t)n);
+    return n->slots;
+}
+
+/* Is field `i` a span, and nothing else yet? */
+static inline bool node_is_span(const struct node *n, uint32_t i)
+{
+    return n->spans && i < n->originals && i + 1 != n->filled;
+}
+
+/* The text of a field that is. */
+static inline struct slice node_span(const struct node *n, uint32_t i)
+{
+    struct span s = n->spans[i];
+    return (struct slice){n->source.p + s.begin, s.end - s.begin};
+}
+
+/* And its kind. */
+static inline enum value_kind node_span_kind(const struct node *n, uint32_t i)
+{
+    const struct columns *columns = n->columns;
+    if (!columns)
+        return VALUE_JSON;
+    return columns->as_text && columns->as_text[i] ? VALUE_TEXT : VALUE_CELL;
+}
+
+/* Is field `i` (< count) there, not deleted? */
+static inline bool node_is_there(const struct node *n, uint32_t i)
+{
+    return (n->spans && i < n->originals) || n->slots[i].value.kind != VALUE_NONE;
+}
 
 /*
  * A slot behind the last field, zeroed, counted as live; NULL when memory is out. For readers and
@@ -113,11 +174,16 @@ static inline uint64_t node_shape(const struct node *n)
 /* Index of the live field named `key`, or UINT32_MAX. */
 uint32_t tm_node_find(struct node *n, struct slice key);
 
-/* Is the live field `i` (any number) named `key`? */
+/* Is it there, and named `key`? */
+static inline bool field_has(const struct field *f, struct slice key)
+{
+    return f->value.kind != VALUE_NONE && slice_eq_short(f->key, key);
+}
+
+/* The same of field `i` (any number). */
 static inline bool node_has(const struct node *n, uint32_t i, struct slice key)
 {
-    return i < n->count && n->fields[i].value.kind != VALUE_NONE &&
-           slice_eq_short(n->fields[i].key, key);
+    return i < n->count && field_has(&node_fields(n)[i], key);
 }
 
 /* For tm_node_find(). Have an index of all fields; false when memory is out. */

@@ -12,7 +12,7 @@ static void loosen(struct node *n, uint32_t i)
         return;
     n->originals = i;
     for (; i < end; i++)
-        n->fields[i].start = NULL;
+        node_fields(n)[i].start = NULL;
 }
 
 int tm_array_insert(struct node *n, uint32_t i, struct value v)
@@ -21,7 +21,7 @@ int tm_array_insert(struct node *n, uint32_t i, struct value v)
     if (status != TIDEMILL_OK)
         return status;
     loosen(n, i);
-    struct field *f = &n->fields[i], added = n->fields[n->count - 1];
+    struct field *f = &node_fields(n)[i], added = node_fields(n)[n->count - 1];
     memmove(f + 1, f, (n->count - 1 - i) * sizeof *f);
     *f = added;
     return TIDEMILL_OK;
@@ -30,9 +30,9 @@ int tm_array_insert(struct node *n, uint32_t i, struct value v)
 void tm_array_remove(struct node *n, uint32_t i)
 {
     loosen(n, i);
-    struct field *f = &n->fields[i], removed = *f;
+    struct field *f = &node_fields(n)[i], removed = *f;
     memmove(f, f + 1, (n->count - 1 - i) * sizeof *f);
-    n->fields[n->count - 1] = removed;
+    node_fields(n)[n->count - 1] = removed;
     tm_node_delete(n, n->count - 1);
 }
 
@@ -49,10 +49,10 @@ int tm_array_reorder(struct node *n, const uint32_t *order)
         return TIDEMILL_E_MEMORY;
     loosen(n, same);
     for (uint32_t i = same; i < n->count; i++)
-        sorted[i - same] = n->fields[order[i]];
-    memcpy(n->fields + same, sorted, (n->count - same) * sizeof *sorted);
+        sorted[i - same] = node_fields(n)[order[i]];
+    memcpy(node_fields(n) + same, sorted, (n->count - same) * sizeof *sorted);
     /* To assign the last one what it is tells all above of the change. */
-    struct field *last = &n->fields[n->count - 1];
+    struct field *last = &node_fields(n)[n->count - 1];
     struct slice source = last->source;
     tm_node_set(n, n->count - 1, last->value);
     last->source = source;

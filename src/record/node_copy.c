@@ -136,7 +136,7 @@ static bool finish(struct copier *c)
     while (c->frame) {
         struct frame *f = c->frame;
         if (f->next < f->from->count) {
-            if (!copy_field(c, &f->from->fields[f->next++]))
+            if (!copy_field(c, &node_fields(f->from)[f->next++]))
                 return false;
         } else {
             f->to->live = f->from->live;

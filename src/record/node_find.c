@@ -77,7 +77,7 @@ static uint32_t next_slot(const struct node_index *x, uint32_t slot)
 
 static void add_field(struct node_index *x, const struct node *n, uint32_t i)
 {
-    uint32_t slot = (uint32_t)hash(x->secret, n->fields[i].key) & x->mask;
+    uint32_t slot = (uint32_t)hash(x->secret, node_fields(n)[i].key) & x->mask;
     while (x->slots[slot])
         slot = next_slot(x, slot);
     x->slots[slot] = i + 1;

@@ -209,7 +209,7 @@ static struct name *lj_sort_names(lua_State *L, struct arena *arena, struct name
     uint32_t found = 0;
     struct name *sorted = lj_alloc(L, arena, n, sizeof *sorted);
     for (uint32_t i = 0; i < order->originals && found < n; i++) {
-        struct name key = {order->fields[i].key, false};
+        struct name key = {node_fields(order)[i].key, false};
         struct name *name = bsearch(&key, names, n, sizeof *names, by_text);
         if (name && !name->used) {
             name->used = true;
@@ -447,7 +447,7 @@ static void lj_begin_table(lua_State *L, const struct node *n)
 /* What is on top of the stack goes into the table below it, as field `i`. */
 static void lj_set_plain(lua_State *L, const struct node *n, uint32_t i)
 {
-    struct slice key = n->fields[i].key;
+    struct slice key = node_fields(n)[i].key;
     if (n->kind == NODE_ARRAY)
         lua_pushinteger(L, (lua_Integer)i + 1);
     else
@@ -473,7 +473,7 @@ static void lj_push_plain_node(lua_State *L, struct node *n)
             lua_replace(L, -3);
             lua_pop(L, 1);
             lj_set_plain(L, n, i++);
-        } else if (n->fields[i].value.kind == VALUE_NONE) {
+        } else if (node_fields(n)[i].value.kind == VALUE_NONE) {
             i++;
         } else if (lj_push_plain_field(L, n, i, &v)) {
             lj_set_plain(L, n, i++);

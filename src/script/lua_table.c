@@ -167,12 +167,12 @@ static void lj_move_element(lua_State *L, const struct view *from, lua_Integer i
 {
     struct node *n = to->node;
     bool element = i >= 1 && i <= from->node->count && k >= 1 && k <= (lua_Integer)n->count + 1;
-    if (!element || !has_digits(&from->node->fields[i - 1])) {
+    if (!element || !has_digits(&node_fields(from->node)[i - 1])) {
         lua_geti(L, 1, i);
         lua_seti(L, -2, k);
         return;
     }
-    struct value value = from->node->fields[i - 1].value;
+    struct value value = node_fields(from->node)[i - 1].value;
     tm_lj_view_keep(L, to, from, &value);
     if (k <= n->count)
         tm_node_set(n, (uint32_t)(k - 1), value);

@@ -15,7 +15,7 @@ static size_t copy_size(const struct node *n)
 {
     size_t size = sizeof *n + 32 + n->source.n + n->line_end.n + n->count * sizeof(struct field);
     for (uint32_t i = 0; i < n->count; i++) {
-        const struct field *f = &n->fields[i];
+        const struct field *f = &node_fields(n)[i];
         if (f->source.p == NULL)
             size += f->key.n + 16;
         const struct node *inner = f->value.kind == VALUE_NODE ? f->value.node : NULL;

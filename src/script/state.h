@@ -195,7 +195,7 @@ static inline struct key *lj_key(lua_State *L, int index, struct key *spare)
 /* The field that it means, or UINT32_MAX. */
 static inline uint32_t key_find(struct key *k, struct node *n)
 {
-    bool known = n->shape && n->shape == k->shape && n->fields[k->hint].value.kind != VALUE_NONE;
+    bool known = n->shape && n->shape == k->shape && node_is_there(n, k->hint);
     return known ? k->hint : tm_key_search(k, n);
 }
 

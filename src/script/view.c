@@ -204,14 +204,16 @@ static inline bool lj_push_json(lua_State *L, struct slice text)
 enum value_kind tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i)
 {
     /* To push a text may run finalizers: the field is not looked at again. */
-    const struct value *from = &v->node->fields[i].value;
-    enum value_kind kind = from->kind;
+    bool span = node_is_span(v->node, i);
+    const struct value *from = &v->node->slots[i].value;
+    enum value_kind kind = span ? node_span_kind(v->node, i) : from->kind;
     struct value value;
-    if (kind == VALUE_JSON && lj_push_json(L, from->text))
-        return kind;
-    if (kind == VALUE_CELL) {
-        lj_push_cell(L, from->text);
-        return kind;
+    if (kind == VALUE_JSON || kind == VALUE_CELL) {
+        struct slice text = span ? node_span(v->node, i) : from->text;
+        if (kind == VALUE_CELL)
+            lj_push_cell(L, text);
+        if (kind == VALUE_CELL || lj_push_json(L, text))
+            return kind;
     }
     if (tm_node_get(v->node, i, &value))
         tm_lj_memory(L);
@@ -341,8 +343,8 @@ static inline bool lj_assign_plain(lua_State *L, struct node *n, uint32_t i, int
 static bool same_node(lua_State *L, const struct node *n, uint32_t i)
 {
     const struct view *v = view_at(L, 3);
-    return v && i < n->count && n->fields[i].value.kind == VALUE_NODE &&
-           n->fields[i].value.node == v->node;
+    return v && i < n->count && node_fields(n)[i].value.kind == VALUE_NODE &&
+           node_fields(n)[i].value.node == v->node;
 }
 
 static void lj_set_field(lua_State *L, const struct view *v, struct key *name)

@@ -30,7 +30,7 @@ static bool is_kept(const struct script *s, const struct node *n, uint32_t i)
 {
     if (i < s->names_n && n->shape == s->names_shape)
         return true;
-    return i < KNOWN_NAMES && s->names[i].p && slice_eq_short(s->names[i], n->fields[i].key);
+    return i < KNOWN_NAMES && s->names[i].p && slice_eq_short(s->names[i], node_fields(n)[i].key);
 }
 
 /* Field `i` of n has the name that is kept for its place. */
@@ -46,12 +46,12 @@ static void note_shape(struct script *s, const struct node *n, uint32_t i)
 static void lj_push_name(lua_State *L, const struct node *n, uint32_t i, int names)
 {
     struct script *s = script_of(L);
-    struct slice key = n->fields[i].key;
     if (is_kept(s, n, i)) {
         note_shape(s, n, i);
         lua_rawgeti(L, names, (lua_Integer)i + 1);
         return;
     }
+    struct slice key = node_fields(n)[i].key;
     lua_pushlstring(L, key.p, key.n);
     if (i < KNOWN_NAMES) {
         lua_pushvalue(L, -1);
@@ -69,7 +69,7 @@ static int lj_step(lua_State *L, struct walk *walk, int view, int names)
 {
     const struct node *n = walk->view.node;
     for (uint32_t i = walk->next; i < walk->end && i < n->count; i++) {
-        if (n->fields[i].value.kind == VALUE_NONE)
+        if (!node_is_there(n, i))
             continue;
         if (n->kind == NODE_ARRAY)
             lua_pushinteger(L, (lua_Integer)i + 1);

@@ -193,7 +193,7 @@ static int types_json(const struct option *o, struct spec_types *types, struct s
     for (uint32_t i = 0; status == TIDEMILL_OK && i < n->count; i++) {
         struct slice word = read_entry(o, n, i, &status, e);
         if (status == TIDEMILL_OK)
-            status = tm_types_add(types, n->fields[i].key, word, a, e);
+            status = tm_types_add(types, node_fields(n)[i].key, word, a, e);
     }
     return status;
 }

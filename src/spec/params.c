@@ -263,7 +263,7 @@ bool tm_params_get(const char *params, struct slice name, struct buf *out)
         uint32_t i = tm_node_find(n, next_part(&name));
         found = i != UINT32_MAX && name.n == 0;
         if (found)
-            buf_slice(out, n->fields[i].source);
+            buf_slice(out, node_fields(n)[i].source);
         else
             n = i == UINT32_MAX ? NULL : inner_object(n, i, &status);
     }

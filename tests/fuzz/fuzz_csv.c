@@ -78,6 +78,7 @@ static void check(const struct input_dialect *d, const struct output_dialect *od
             CHECK(columns->n > 0);
             r = tm_format_csv.reader_new(d, columns);
             CHECK(r);
+            tm_format_csv.begin(r, (struct slice){p, n});
         }
         struct parsed parsed = {0};
         enum parse_verdict parse = r ? tm_format_csv.parse(r, &arena, p, n, &parsed, NULL)

@@ -23,7 +23,7 @@ static void touch(struct node *n, bool assign)
     for (uint32_t i = 0; i < n->count; i++) {
         struct value v;
         require(tm_node_get(n, i, &v) == TIDEMILL_OK);
-        require(n->kind == NODE_ARRAY || tm_node_find(n, n->fields[i].key) == i);
+        require(n->kind == NODE_ARRAY || tm_node_find(n, node_fields(n)[i].key) == i);
         if (v.kind == VALUE_NODE)
             touch(v.node, assign);
         else if (assign)

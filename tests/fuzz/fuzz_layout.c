@@ -47,8 +47,8 @@ static uint32_t choose(const struct node *n, const struct plan *plan, struct sli
     uint32_t count = 0;
     for (uint32_t i = 0; i < n->count && count < 8; i++) {
         uint32_t from = plan->columns & 1 ? n->count - 1 - i : i;
-        if (!(plan->columns >> (i % 6 + 2) & 1) && n->fields[from].value.kind != VALUE_NONE)
-            names[count++] = n->fields[from].key;
+        if (!(plan->columns >> (i % 6 + 2) & 1) && node_fields(n)[from].value.kind != VALUE_NONE)
+            names[count++] = node_fields(n)[from].key;
     }
     for (uint32_t i = 0; i < count; i++)
         if (slice_is(names[i], "added"))

@@ -80,7 +80,7 @@ static void check_anew(const struct input_dialect *d, struct reader *r, const st
     CHECK(!blank && x.length == out.n);
     CHECK(f->parse(again, &arena, out.p, out.n, &parsed, NULL) == PARSE_RECORD);
     for (uint32_t i = 0; i < n->count; i++)
-        CHECK(slice_eq(parsed.record->fields[i].value.text, n->fields[i].value.text));
+        CHECK(slice_eq(node_fields(parsed.record)[i].value.text, node_fields(n)[i].value.text));
     tm_buf_release(&out);
     if (!n->changed) {
         write(&out, r, n, 0, NULL, NULL, NULL);
@@ -106,7 +106,7 @@ static void check_relayout(struct reader *origin, struct node *n, uint8_t delete
             tm_node_delete(n, i);
     for (uint32_t i = n->count; i-- > 0 && count < 4;)
         if (delete &1 || i % 2)
-            names[count++] = n->fields[i].key;
+            names[count++] = node_fields(n)[i].key;
     names[count++] = SLICE("added\t");
     tm_arena_init(&arena);
     tm_buf_init(&anew);

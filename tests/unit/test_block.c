@@ -105,6 +105,41 @@ static void test_classes(void **state)
                 check_classes(tm_block_classify_at(way), bytes + shift, blocks);
 }
 
+static void check_cuts(block_cut *cut, const char *p, unsigned blocks)
+{
+    static uint32_t ends[BLOCK_CUT_ROOM], feeds[BLOCK_CUT_ROOM];
+    static uint64_t marks[BLOCK_CUTS];
+    struct block_cuts out = {.ends = ends, .feeds = feeds, .marks = marks};
+    uint32_t ends_n = 0, feeds_n = 0;
+    cut(p, blocks, ',', '"', &out);
+    for (unsigned i = 0; i < blocks * BLOCK; i++) {
+        if (p[i] == ',' || p[i] == '\n')
+            assert_true(ends_n < out.ends_n && ends[ends_n++] == i);
+        if (p[i] == '\n')
+            assert_true(feeds_n < out.feeds_n && feeds[feeds_n++] == i);
+        assert_true((marks[i / BLOCK] >> i % BLOCK & 1) == (p[i] == '"'));
+    }
+    assert_int_equal(ends_n, out.ends_n);
+    assert_int_equal(feeds_n, out.feeds_n);
+}
+
+/* From no cut to nothing else, in few blocks and in as many as there may be. */
+static void test_cuts(void **state)
+{
+    (void)state;
+    static char bytes[BLOCK_CUTS * BLOCK + 32];
+    for (int round = 0; round < 600; round++) {
+        int others = round % 100;
+        for (unsigned i = 0; i < sizeof bytes; i++)
+            bytes[i] = ",\n,\""[rand() % 4];
+        for (unsigned i = 0; i < sizeof bytes; i++)
+            bytes[i] = rand() % 100 < others ? 'x' : bytes[i];
+        unsigned blocks = round % 3 ? (unsigned)round % 5 : BLOCK_CUTS;
+        for (unsigned way = 0; tm_block_cut_at(way); way++)
+            check_cuts(tm_block_cut_at(way), bytes + round % 32, blocks);
+    }
+}
+
 static void test_choice(void **state)
 {
     (void)state;
@@ -115,6 +150,8 @@ static void test_choice(void **state)
     assert_true(tm_block_scan() == tm_block_scan_at(n - 1));
     assert_true(tm_block_find() == tm_block_find_at(n - 1));
     assert_true(!tm_block_find_at(n));
+    assert_true(tm_block_cut() == tm_block_cut_at(n - 1));
+    assert_true(!tm_block_cut_at(n));
     assert_true(tm_block_classify() == tm_block_classify_at(n - 1));
     assert_true(!tm_block_classify_at(n));
 }
@@ -134,6 +171,7 @@ int main(void)
         cmocka_unit_test(test_places),  cmocka_unit_test(test_random),
         cmocka_unit_test(test_classes), cmocka_unit_test(test_choice),
         cmocka_unit_test(test_before),  cmocka_unit_test(test_find),
+        cmocka_unit_test(test_cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,7 +50,7 @@ static void put_record(struct buf *b, const struct node *n, const struct columns
     assert_ptr_equal(n->columns, columns);
     assert_non_null(n->origin);
     for (uint32_t i = 0; i < n->count; i++) {
-        const struct field *f = &n->fields[i];
+        const struct field *f = &node_fields(n)[i];
         bool text = columns->as_text && columns->as_text[i];
         assert_true(slice_eq(f->key, columns->names[i]));
         assert_int_equal(f->value.kind, text ? VALUE_TEXT : VALUE_CELL);
@@ -392,11 +392,11 @@ static void test_slices(void **state)
     const struct node *n = parsed.record;
     assert_true(n->source.p == input && n->source.n == 13);
     assert_true(n->line_end.p == input + 13 && n->line_end.n == 2);
-    assert_true(n->fields[0].value.text.p == input);
-    assert_true(n->fields[1].value.text.p == input + 4 && n->fields[1].value.text.n == 1);
-    assert_true(n->fields[1].source.p == input + 3 && n->fields[1].source.n == 3);
-    assert_true(slice_is(n->fields[2].value.text, "a\"b"));
-    assert_true(n->fields[2].source.p == input + 7 && n->fields[2].source.n == 6);
+    assert_true(node_fields(n)[0].value.text.p == input);
+    assert_true(node_fields(n)[1].value.text.p == input + 4 && node_fields(n)[1].value.text.n == 1);
+    assert_true(node_fields(n)[1].source.p == input + 3 && node_fields(n)[1].source.n == 3);
+    assert_true(slice_is(node_fields(n)[2].value.text, "a\"b"));
+    assert_true(node_fields(n)[2].source.p == input + 7 && node_fields(n)[2].source.n == 6);
     csv->reader_free(r);
     tm_arena_release(&arena);
 }
@@ -413,7 +413,7 @@ static void say_row(struct buf *out, struct reader *r, const char *p, size_t n,
     tm_buf_printf(out, "%d %zu %s", (int)verdict, parsed->length, why.message);
     const struct node *node = parsed->record;
     for (uint32_t i = 0; node && i < node->count; i++) {
-        const struct field *f = &node->fields[i];
+        const struct field *f = &node_fields(node)[i];
         tm_buf_printf(out, "|%.*s=%zu+%zu %.*s", (int)f->key.n, f->key.p, (size_t)(f->source.p - p),
                       f->source.n, (int)f->value.text.n, f->value.text.p);
     }
@@ -423,8 +423,8 @@ static void say_row(struct buf *out, struct reader *r, const char *p, size_t n,
 }
 
 /*
- * A reader remembers what it saw of the bytes behind a record. It must say what one without a past does,
- * also when other chunks have come to stand in the same place, be the one before read to its end or not.
+ * A reader looks at a window of the chunk at once. It must say what one that knows no chunk does, also when
+ * other chunks have come to stand in the same place, be the one before read to its end or not.
  */
 static void test_chunks(void **state)
 {
@@ -444,22 +444,24 @@ static void test_chunks(void **state)
     static const struct slice names[] = {{"a", 1}, {"b", 1}, {"c", 1}};
     static const struct columns columns = {.n = 3, .names = names};
     static const struct input_dialect d = {DIALECT, .comment = {"#", 1}};
-    static char chunk[400];
+    static char chunk[10000];
     struct reader *warm = csv->reader_new(&d, &columns);
     struct buf one, other;
     tm_buf_init(&one);
     tm_buf_init(&other);
     srand(7);
     size_t begin = 0, n = sizeof chunk;
-    for (int round = 0; round < 20000; round++) {
+    for (int round = 0; round < 3000; round++) {
+        bool plain = round % 4 == 0;
         for (size_t at = begin; at < n;) {
-            const char *line = lines[rand() % (int)(sizeof lines / sizeof *lines)];
+            const char *line = lines[rand() % (plain ? 3 : (int)(sizeof lines / sizeof *lines))];
             size_t length = strlen(line);
             if (length > n - at)
                 length = n - at;
             memcpy(chunk + at, line, length);
             at += length;
         }
+        csv->begin(warm, (struct slice){chunk + begin, n - begin});
         /* The next one begins where a record of this one did, and ends in the same place. */
         size_t next = 0;
         for (size_t at = begin; at < n;) {
@@ -473,7 +475,7 @@ static void test_chunks(void **state)
             if (!slice_eq(buf_view(&one), buf_view(&other)))
                 fail_msg("%.*s\nnot %.*s", (int)other.n, other.p, (int)one.n, one.p);
             /* Or where the last one that was looked at did. */
-            if (rand() % 16 == 0) {
+            if (rand() % 128 == 0) {
                 next = at;
                 break;
             }

@@ -451,8 +451,8 @@ static void test_copy(void **state)
     assert_int_equal(csv->write(w, &out, copy, NULL), TIDEMILL_OK);
     assert_true(slice_is(buf_view(&out), "\"0123456789abc\",\"0123456789abc\",\r\n"));
     buf_reset(&out);
-    copy->fields[0].source = (struct slice){"1;2", 1};
-    copy->fields[1].source = (struct slice){copy->fields[0].source.p + 2, 1};
+    node_fields(copy)[0].source = (struct slice){"1;2", 1};
+    node_fields(copy)[1].source = (struct slice){node_fields(copy)[0].source.p + 2, 1};
     assert_int_equal(csv->write(w, &out, copy, NULL), TIDEMILL_OK);
     assert_true(slice_is(buf_view(&out), "1,2,\r\n"));
     csv->writer_free(w);

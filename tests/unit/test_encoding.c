@@ -155,7 +155,7 @@ static void test_records(void **state)
         assert_int_equal(parsed.length, expected[i].length);
         assert_int_equal(parsed.lines, expected[i].lines);
         if (expected[i].second)
-            assert_true(slice_is(parsed.record->fields[1].value.text, expected[i].second));
+            assert_true(slice_is(node_fields(parsed.record)[1].value.text, expected[i].second));
         p += parsed.length;
     }
     assert_ptr_equal(p, end);

@@ -50,9 +50,9 @@ static void test_deep(void **state)
     tm_flatten_init(&f, &flat, 1 << 20);
     assert_int_equal(tm_flatten(&f, record, &out, NULL), TIDEMILL_OK);
     assert_int_equal(out->count, 1);
-    assert_true(slice_eq(out->fields[0].key, buf_view(&name)));
-    assert_true(slice_is(out->fields[0].value.text, "1.50"));
-    assert_int_equal(record->fields[0].value.kind, VALUE_JSON);
+    assert_true(slice_eq(node_fields(out)[0].key, buf_view(&name)));
+    assert_true(slice_is(node_fields(out)[0].value.text, "1.50"));
+    assert_int_equal(node_fields(record)[0].value.kind, VALUE_JSON);
     tm_flatten_release(&f);
     tm_arena_release(&arena);
     tm_buf_release(&name);
@@ -121,7 +121,8 @@ static void test_wide(void **state)
         assert_int_equal(tm_flatten(&f, record, &out, NULL), TIDEMILL_OK);
         assert_int_equal(out ? out->count : record->count, n);
         for (uint32_t k = 0; out && k < n; k++)
-            assert_true(slice_eq(columns->names[out->fields[k].value.i], out->fields[k].key));
+            assert_true(
+                slice_eq(columns->names[node_fields(out)[k].value.i], node_fields(out)[k].key));
         tm_flatten_release(&f);
         tm_arena_release(&arena);
     }

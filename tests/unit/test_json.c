@@ -332,7 +332,8 @@ static void values_decode(void **state)
     assert_int_equal(tm_node_get(n, 4, &v), 0);
     assert_true(v.kind == VALUE_NUMBER && slice_is(v.text, "1e999"));
     assert_int_equal(tm_node_get(n, 5, &v), 0);
-    assert_true(v.kind == VALUE_TEXT && v.text.p == n->fields[5].source.p + 1 && v.text.n == 5);
+    assert_true(v.kind == VALUE_TEXT && v.text.p == node_fields(n)[5].source.p + 1 &&
+                v.text.n == 5);
     assert_int_equal(tm_node_get(n, 6, &v), 0);
     assert_true(v.kind == VALUE_TEXT && v.text.n == 9);
     assert_memory_equal(v.text.p, "a\xc3\xa9\xf0\x9f\x98\x80\n\0", 9);
@@ -346,7 +347,7 @@ static void values_decode(void **state)
     assert_true(v.node->parent == n && !v.node->changed && slice_is(v.node->source, "[1,[2]]"));
     assert_int_equal(tm_node_get(n, 11, &v), 0);
     assert_true(v.kind == VALUE_NODE && v.node->kind == NODE_OBJECT);
-    assert_true(slice_is(v.node->fields[0].key, "xy"));
+    assert_true(slice_is(node_fields(v.node)[0].key, "xy"));
     assert_false(n->changed);
 }
 

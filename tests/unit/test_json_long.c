@@ -56,7 +56,7 @@ static void long_string(void **state)
     struct json_reader *r = tm_json_reader_new(0);
     tm_arena_init(&arena);
     assert_int_equal(tm_json_read(r, &arena, (struct slice){base, n}, &record, &where, &e), 0);
-    assert_true(record->source.n == n && record->fields[0].source.n == n - 6);
+    assert_true(record->source.n == n && node_fields(record)[0].source.n == n - 6);
     assert_int_equal(tm_node_get(record, 0, &v), TIDEMILL_OK);
     assert_true(v.kind == VALUE_TEXT && v.text.n == n - 8);
     base[n - 5] = '\x01';

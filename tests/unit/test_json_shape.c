@@ -81,7 +81,7 @@ static void assert_same(const struct reading *a, const struct reading *b)
     assert_int_equal(a->node->live, b->node->live);
     assert_slices(a->node->source, b->node->source);
     for (uint32_t i = 0; i < a->node->count; i++) {
-        const struct field *f = &a->node->fields[i], *g = &b->node->fields[i];
+        const struct field *f = &node_fields(a->node)[i], *g = &node_fields(b->node)[i];
         assert_true(slice_eq(f->key, g->key));
         assert_ptr_equal(f->start, g->start);
         assert_slices(f->source, g->source);

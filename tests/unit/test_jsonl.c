@@ -194,7 +194,7 @@ static void say(struct buf *out, struct reader *r, struct slice text)
         tm_buf_printf(out, " %u %u %u %zu+%zu %zu", n->count, n->live, n->originals,
                       (size_t)(n->source.p - text.p), n->source.n, n->line_end.n);
     for (uint32_t i = 0; n && i < n->count; i++) {
-        const struct field *f = &n->fields[i];
+        const struct field *f = &node_fields(n)[i];
         tm_buf_printf(out, " [%.*s: %zu %zu+%zu %d]", (int)f->key.n, f->key.p,
                       (size_t)(f->start - text.p), (size_t)(f->source.p - text.p), f->source.n,
                       (int)f->value.kind);

@@ -152,8 +152,8 @@ static void changes_are_told_upwards(void **state)
     tm_node_set(b.node, 0, int_value(2));
     assert_true(n->changed && a.node->changed && b.node->changed && !d.node->changed);
     assert_false(n->reshaped || b.node->reshaped);
-    assert_null(b.node->fields[0].source.p);
-    assert_non_null(b.node->fields[0].start);
+    assert_null(node_fields(b.node)[0].source.p);
+    assert_non_null(node_fields(b.node)[0].start);
     tm_node_delete(d.node, 0);
     assert_true(d.node->changed && d.node->reshaped && !n->reshaped);
     tm_node_add(n, SLICE("f"), int_value(1));
@@ -293,7 +293,7 @@ static void copies_outlive(void **state)
     n->line_end = SLICE("\r\n");
     n->origin = &arena;
     struct node *copy = tm_node_copy(kept, n);
-    assert_int_equal(tm_value_keep(kept, &n->fields[4].value, true, 0, &scalar), TIDEMILL_OK);
+    assert_int_equal(tm_value_keep(kept, &node_fields(n)[4].value, true, 0, &scalar), TIDEMILL_OK);
     tm_arena_release(&arena);
     memset(text, '#', sizeof text);
     memset(key, '#', sizeof key);
@@ -301,7 +301,7 @@ static void copies_outlive(void **state)
     assert_true(slice_is(scalar.text, "text"));
     expect_json(copy, "{\"k\\u0065y\" : \"a\\n\" , \"o\":{ \"x\": [1, 5] },\"u\":{ \"v\": 3 },"
                       "\"added\":\"text\"}");
-    assert_true(slice_is(copy->fields[0].key, "key"));
+    assert_true(slice_is(node_fields(copy)[0].key, "key"));
     assert_true(slice_is(copy->line_end, "\r\n") && copy->origin == &arena);
     tm_node_get(copy, 1, &v);
     assert_true(v.node->parent == copy);
@@ -339,7 +339,7 @@ static void csv_copies_outlive(void **state)
     memset(name, '#', sizeof name);
     assert_true(copy->positional && !copy->columns && copy->originals == 2);
     assert_true(slice_is(copy->source, "12,\"a\"\"b\""));
-    assert_true(slice_is(copy->fields[1].source, "\"a\"\"b\""));
+    assert_true(slice_is(node_fields(copy)[1].source, "\"a\"\"b\""));
     assert_int_equal(tm_node_text(copy, 1, &s, NULL), TIDEMILL_OK);
     assert_true(slice_is(s, "a\"b"));
     expect_json(copy, "{\"1\":12,\"2\":\"a\\\"b\"}");

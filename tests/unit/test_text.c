@@ -60,8 +60,8 @@ static void test_reading(void **state)
                                  PARSE_RECORD);
                 assert_int_equal(parsed.length, x.length);
                 assert_int_equal(parsed.lines, x.lines);
-                assert_int_equal(parsed.record->fields[0].value.kind, VALUE_TEXT);
-                put(&out, parsed.record->fields[0].value.text);
+                assert_int_equal(node_fields(parsed.record)[0].value.kind, VALUE_TEXT);
+                put(&out, node_fields(parsed.record)[0].value.text);
                 buf_byte(&out, '|');
                 put(&out, parsed.record->line_end);
                 buf_byte(&out, '\n');
