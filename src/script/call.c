@@ -3,6 +3,7 @@
  * and emits goes out to the host. What all results are, and what is none, is decided here.
  */
 #include "script/convert.h"
+#include "script/plan.h"
 
 /* Upvalues of the function that the funnel calls. */
 enum { UP_FUNCTION = 1, UP_CTX = 2 };
@@ -288,28 +289,53 @@ static bool lj_takes_ctx(lua_State *L)
 }
 
 /*
+ * The record in hand by the function's plan, if there is one; false: Lua has to call the function. A hook of the
+ * script's, or of ours that interrupts it, wants to see that.
+ */
+static bool lj_follow_plan(lua_State *L, struct script *s, struct plan *plan)
+{
+    struct node *record = s->call.record;
+    if (!plan || lua_gethook(L))
+        return false;
+    enum plan_outcome outcome = tm_plan_run(plan, L, AT_FUNCTION, record, s->config.null_as_nil);
+    if (outcome == PLAN_LEFT)
+        return false;
+    tm_lj_plan_assign(plan, L, record);
+    if (outcome == PLAN_KEEP)
+        lj_emit_node(L, record);
+    return true;
+}
+
+/* The record in hand by a call of the function. */
+static void lj_call_function(lua_State *L, struct script *s, bool takes_ctx)
+{
+    struct call *call = &s->call;
+    if (!tm_view_hand_over(s, &call->record, 1))
+        tm_lj_memory(L);
+    lua_pushvalue(L, AT_FUNCTION);
+    lua_pushlightuserdata(L, handle_of(call, 0));
+    if (takes_ctx)
+        lua_pushvalue(L, AT_CTX);
+    lua_call(L, 1 + takes_ctx, LUA_MULTRET);
+    lj_take_results(L, AT_RESULTS);
+    lua_settop(L, AT_CTX);
+}
+
+/*
  * The record in hand, and all others up to the first that raises an error: it costs much less to
  * go on than to leave the protected call and to enter it again.
  */
 static int lj_records(lua_State *L)
 {
     struct script *s = script_of(L);
-    struct call *call = &s->call;
     lua_settop(L, 0);
-    tm_lj_view_own_handles(L);
+    struct plan *plan = tm_lj_view_own_handles(L) ? s->plan : NULL;
     lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
     lua_pushvalue(L, lua_upvalueindex(UP_CTX));
     bool takes_ctx = lj_takes_ctx(L);
     do {
-        if (!tm_view_hand_over(s, &call->record, 1))
-            tm_lj_memory(L);
-        lua_pushvalue(L, AT_FUNCTION);
-        lua_pushlightuserdata(L, handle_of(call, 0));
-        if (takes_ctx)
-            lua_pushvalue(L, AT_CTX);
-        lua_call(L, 1 + takes_ctx, LUA_MULTRET);
-        lj_take_results(L, AT_RESULTS);
-        lua_settop(L, AT_CTX);
+        if (!lj_follow_plan(L, s, plan))
+            lj_call_function(L, s, takes_ctx);
         end_record(s, TIDEMILL_OK);
     } while (begin_record(s));
     return 0;
@@ -363,6 +389,8 @@ enum script_outcome tm_script_batch(struct script *s, struct node **records, siz
 
 void tm_lj_call_bind(lua_State *L, struct script *s)
 {
+    if (!s->config.batch)
+        s->plan = tm_plan_new(L);
     tm_lj_open_ctx(L);
     lua_pushcclosure(L, s->config.batch ? lj_batch : lj_records, 2);
 }

@@ -3,6 +3,7 @@
  * that every call goes through, and how errors are raised.
  */
 #include "script/state.h"
+#include "script/plan.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -432,6 +433,7 @@ void tm_script_free(struct script *s)
     if (s->L)
         lua_close(s->L); /* finalizers run, and may look at all the rest */
     tm_memory_release(&s->memory);
+    tm_plan_free(s->plan);
     tm_json_reader_free(s->reader);
     tm_buf_release(&s->scratch);
     tm_buf_release(&s->warning);

@@ -105,6 +105,7 @@ struct script {
     struct slice names[KNOWN_NAMES];
     uint64_t names_shape;
     uint32_t names_n;
+    struct plan *plan;   /* of the function that takes records, or NULL; see plan.h */
     const void *handles; /* the metatable of light userdata */
     struct walk *walks;  /* slots for loops over records; see walk.c */
     uintptr_t walked;    /* how many slots were looked at */

@@ -509,12 +509,23 @@ static void lj_open_handles(lua_State *L, struct script *s)
     lua_pop(L, 3);
 }
 
-void tm_lj_view_own_handles(lua_State *L)
+/* Is entry `name` of the table on top still this function? */
+static bool lj_is_own(lua_State *L, const char *name, lua_CFunction function)
+{
+    lua_pushstring(L, name);
+    bool own = lua_rawget(L, -2) == LUA_TFUNCTION && lua_tocfunction(L, -1) == function;
+    lua_pop(L, 1);
+    return own;
+}
+
+bool tm_lj_view_own_handles(lua_State *L)
 {
     lua_pushlightuserdata(L, NULL);
     if (!lua_getmetatable(L, -1) || lua_topointer(L, -1) != script_of(L)->handles)
         tm_lj_fail(L, "a C module has replaced the metatable of light userdata, which records are");
+    bool own = lj_is_own(L, "__index", lj_index) && lj_is_own(L, "__newindex", lj_newindex);
     lua_pop(L, 2);
+    return own;
 }
 
 void tm_lj_open_view(lua_State *L, struct script *s)

@@ -44,8 +44,11 @@ bool tm_view_hand_over(struct script *s, struct node *const *records, size_t n);
 /* They are no more, nor are the values inside them. */
 void tm_view_take_back(struct script *s);
 
-/* Raise an error where handles have lost their metatable: a C module may give all light userdata another. */
-void tm_lj_view_own_handles(lua_State *L);
+/*
+ * Raise an error where handles have lost their metatable: a C module may give all light userdata another. False:
+ * they have it, but a script has changed how fields are read or assigned (debug.getmetatable gets it).
+ */
+bool tm_lj_view_own_handles(lua_State *L);
 
 /* The handle of record `i` of those. */
 static inline void *handle_of(const struct call *call, size_t i)
