@@ -6,19 +6,19 @@
 
 #include "base/number.h"
 
-struct value tm_cell_value(struct slice content)
+void tm_cell_value(struct slice content, struct value *out)
 {
-    struct value v = {.kind = VALUE_TEXT};
-    switch (tm_number_cell(content, &v.i, &v.d)) {
+    switch (tm_number_cell(content, &out->i, &out->d)) {
     case NUMBER_INT:
-        v.kind = VALUE_INT;
-        return v;
+        out->kind = VALUE_INT;
+        break;
     case NUMBER_FLOAT:
-        v.kind = VALUE_FLOAT;
-        return v;
+        out->kind = VALUE_FLOAT;
+        break;
     default:
-        v.text = content;
-        return v;
+        out->kind = VALUE_TEXT;
+        out->text = content;
+        break;
     }
 }
 

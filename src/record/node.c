@@ -82,17 +82,19 @@ int tm_node_get(struct node *n, uint32_t i, struct value *out)
         enum value_kind kind = node_span_kind(n, i);
         if (kind == VALUE_JSON)
             return tm_json_decode(n->arena, text, n, out);
-        *out = kind == VALUE_CELL ? tm_cell_value(text)
-                                  : (struct value){.kind = kind, .text = text};
+        if (kind == VALUE_CELL)
+            tm_cell_value(text, out);
+        else
+            *out = (struct value){.kind = kind, .text = text};
         return TIDEMILL_OK;
     }
     struct field *f = &n->slots[i];
     if (f->value.kind == VALUE_CELL) {
-        *out = tm_cell_value(f->value.text);
+        tm_cell_value(f->value.text, out);
         return TIDEMILL_OK;
     }
     if (f->value.kind != VALUE_JSON) {
-        *out = f->value;
+        value_copy(out, &f->value);
         return TIDEMILL_OK;
     }
     struct slice text = f->value.text;

@@ -34,4 +34,24 @@ struct value {
     };
 };
 
+/* Does it have text? */
+static inline bool value_is_text(const struct value *v)
+{
+    return v->kind == VALUE_TEXT || v->kind == VALUE_CELL || v->kind == VALUE_JSON ||
+           v->kind == VALUE_NUMBER;
+}
+
+/*
+ * *to = *from, part by part: values are written like that, and what was written in parts and is read as a whole
+ * at once costs as much as to find a field.
+ */
+static inline void value_copy(struct value *to, const struct value *from)
+{
+    to->kind = from->kind;
+    if (value_is_text(from))
+        to->text = from->text;
+    else
+        to->i = from->i;
+}
+
 #endif

@@ -376,7 +376,7 @@ static inline bool read_field(const struct plan *p, struct node *record, struct 
 {
     const struct value *own = p->writes_n ? assigned(p, key) : NULL;
     if (own) {
-        *out = *own;
+        value_copy(out, own);
         return true;
     }
     uint32_t i = key_find(key, record);
@@ -395,7 +395,9 @@ static bool write_field(struct plan *p, struct key *key, const struct value *v)
 {
     if (p->writes_n == WRITES || v->kind == VALUE_UNKNOWN || v->kind == VALUE_NODE)
         return false;
-    p->writes[p->writes_n++] = (struct write){key, *v};
+    struct write *w = &p->writes[p->writes_n++];
+    w->key = key;
+    value_copy(&w->value, v);
     return true;
 }
 
@@ -429,7 +431,8 @@ static void begin(struct plan *p, struct node *record)
 {
     for (unsigned i = 0; i < p->code.stack; i++)
         p->registers[i].kind = VALUE_NONE;
-    p->registers[0] = (struct value){.kind = VALUE_NODE, .node = record};
+    p->registers[0].kind = VALUE_NODE;
+    p->registers[0].node = record;
     if (p->code.params > 1)
         p->registers[1].kind = VALUE_UNKNOWN;
     p->writes_n = 0;
@@ -445,11 +448,11 @@ static enum plan_outcome carry_out(struct plan *p, lua_State *L, int function, s
         uint32_t op = *at;
         struct value *a = &r[bytecode_a(op)];
         const struct value *b = &r[bytecode_b(op)], *c;
-        struct value immediate = {.kind = VALUE_INT};
+        struct value immediate;
         enum answer cond;
         switch (bytecode_op(op)) {
         case OP_MOVE:
-            *a = *b;
+            value_copy(a, b);
             break;
         case OP_LOADI:
             set_int(a, bytecode_sbx(op));
@@ -458,7 +461,7 @@ static enum plan_outcome carry_out(struct plan *p, lua_State *L, int function, s
             set_float(a, bytecode_sbx(op));
             break;
         case OP_LOADK:
-            *a = constants[bytecode_bx(op)];
+            value_copy(a, &constants[bytecode_bx(op)]);
             break;
         case OP_LFALSESKIP:
             a->kind = VALUE_FALSE;
@@ -489,7 +492,7 @@ static enum plan_outcome carry_out(struct plan *p, lua_State *L, int function, s
                 return PLAN_LEFT;
             break;
         case OP_ADDI:
-            immediate.i = bytecode_signed(bytecode_c(op));
+            set_int(&immediate, bytecode_signed(bytecode_c(op)));
             if (!compute(OP_ADD, b, &immediate, a))
                 return PLAN_LEFT;
             at++;
@@ -546,23 +549,23 @@ static enum plan_outcome carry_out(struct plan *p, lua_State *L, int function, s
             cond = is_equal(a, &constants[bytecode_b(op)]);
             goto branch;
         case OP_EQI:
-            immediate.i = bytecode_signed(bytecode_b(op));
+            set_int(&immediate, bytecode_signed(bytecode_b(op)));
             cond = is_equal(a, &immediate);
             goto branch;
         case OP_LTI:
-            immediate.i = bytecode_signed(bytecode_b(op));
+            set_int(&immediate, bytecode_signed(bytecode_b(op)));
             cond = is_less(a, &immediate);
             goto branch;
         case OP_LEI:
-            immediate.i = bytecode_signed(bytecode_b(op));
+            set_int(&immediate, bytecode_signed(bytecode_b(op)));
             cond = is_at_most(a, &immediate);
             goto branch;
         case OP_GTI:
-            immediate.i = bytecode_signed(bytecode_b(op));
+            set_int(&immediate, bytecode_signed(bytecode_b(op)));
             cond = is_less(&immediate, a);
             goto branch;
         case OP_GEI:
-            immediate.i = bytecode_signed(bytecode_b(op));
+            set_int(&immediate, bytecode_signed(bytecode_b(op)));
             cond = is_at_most(&immediate, a);
             goto branch;
         case OP_TEST:
@@ -571,7 +574,7 @@ static enum plan_outcome carry_out(struct plan *p, lua_State *L, int function, s
         case OP_TESTSET:
             cond = is_true(b);
             if (cond == (bytecode_k(op) ? YES : NO))
-                *a = *b;
+                value_copy(a, b);
             goto branch;
         case OP_RETURN1:
             if (a->kind == VALUE_NODE || a->kind == VALUE_TRUE)
@@ -611,18 +614,18 @@ void tm_lj_plan_assign(struct plan *p, lua_State *L, struct node *record)
 {
     for (uint32_t w = 0; w < p->writes_n; w++) {
         struct key *key = p->writes[w].key;
-        struct value value = p->writes[w].value;
+        struct value *value = &p->writes[w].value;
         uint32_t i = key_find(key, record);
-        if (value.kind == VALUE_NONE) {
+        if (value->kind == VALUE_NONE) {
             if (i != UINT32_MAX)
                 tm_node_delete(record, i);
             continue;
         }
-        if (value.kind == VALUE_TEXT)
-            value.text = tm_lj_copy(L, record->arena, value.text);
+        if (value->kind == VALUE_TEXT)
+            value->text = tm_lj_copy(L, record->arena, value->text);
         if (i != UINT32_MAX)
-            *tm_node_assign(record, i) = value;
-        else if (tm_node_add(record, tm_lj_copy(L, record->arena, key->text), value))
+            value_copy(tm_node_assign(record, i), value);
+        else if (tm_node_add(record, tm_lj_copy(L, record->arena, key->text), *value))
             tm_lj_memory(L);
     }
 }

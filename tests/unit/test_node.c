@@ -225,7 +225,8 @@ static void cells(void **state)
         f->value = (struct value){.kind = VALUE_CELL, .text = slice_of(rows[i].content)};
         assert_int_equal(tm_node_get(n, 0, &v), TIDEMILL_OK);
         assert_int_equal(v.kind, rows[i].kind);
-        assert_int_equal(tm_cell_value(f->value.text).kind, rows[i].kind);
+        tm_cell_value(f->value.text, &v);
+        assert_int_equal(v.kind, rows[i].kind);
         assert_int_equal(f->value.kind, VALUE_CELL);
         assert_int_equal(tm_node_text(n, 0, &s, NULL), TIDEMILL_OK);
         assert_true(slice_is(s, rows[i].content));
