@@ -235,7 +235,7 @@ static int64_t modulo_int(int64_t a, int64_t b)
 static double modulo_float(double a, double b)
 {
     double m = fmod(a, b);
-    return (m > 0 ? b < 0 : m < 0 && b != m) ? m + b : m;
+    return (m > 0 ? b < 0 : m < 0 && b > 0) ? m + b : m;
 }
 
 static bool compute_ints(unsigned op, int64_t a, int64_t b, struct value *out)

@@ -78,7 +78,8 @@ static const char *pick(const char *const *list)
     return list[dice(n)];
 }
 
-static const char *const fields[] = {"a", "b", "c", "d", "e", "f", "g", "new", "other", NULL};
+static const char *const fields[] = {"a", "a", "b",   "b",   "c",     "d", "e",
+                                     "f", "g", "new", "new", "other", NULL};
 static const char *const constants[] = {
     "0",     "1",
     "-1",    "2",
@@ -159,7 +160,7 @@ static void put_statement(struct buf *b, unsigned depth)
 
 static void put_statements(struct buf *b, unsigned depth)
 {
-    for (unsigned n = dice(4); n > 0; n--)
+    for (unsigned n = dice(6); n > 0; n--)
         put_statement(b, depth);
 }
 
@@ -167,7 +168,7 @@ static void put_statements(struct buf *b, unsigned depth)
 static void put_script(struct buf *b, struct slice body, bool call)
 {
     static const char head[] = "local up, word, flag, none = 2.5, 'x', true local function f() end "
-                               "return function(r, ctx) local l0, l1 = 1, r.a ";
+                               "return function(r, ctx) local n0, n1, n2 local l0, l1 = 1, r.a ";
     buf_append(b, head, sizeof head - 1);
     buf_slice(b, call ? SLICE("f() ") : SLICE(""));
     buf_slice(b, body);
@@ -225,7 +226,7 @@ static void put_json(struct buf *b)
     buf_byte(b, '{');
     for (unsigned i = 0; i < 7; i++)
         if (i == 0 || dice(10))
-            tm_buf_printf(b, "%s\"%s\": %s", i ? ", " : "", fields[i], pick(json_values));
+            tm_buf_printf(b, "%s\"%c\": %s", i ? ", " : "", "abcdefg"[i], pick(json_values));
     buf_byte(b, '}');
 }
 
