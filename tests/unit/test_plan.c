@@ -167,8 +167,10 @@ static void put_statements(struct buf *b, unsigned depth)
 /* `call`: the function cannot have a plan. */
 static void put_script(struct buf *b, struct slice body, bool call)
 {
-    static const char head[] = "local up, word, flag, none = 2.5, 'x', true local function f() end "
-                               "return function(r, ctx) local n0, n1, n2 local l0, l1 = 1, r.a ";
+    static const char head[] =
+        "local up, word, flag, none = 2.5, 'x', true local function f() end "
+        "return function(r, ctx) do local p, q, s = 1, 2, 3 end "
+        "local p, q, s if s then r.s = s end local n0, n1, n2 local l0, l1 = 1, r.a ";
     buf_append(b, head, sizeof head - 1);
     buf_slice(b, call ? SLICE("f() ") : SLICE(""));
     buf_slice(b, body);
@@ -383,11 +385,114 @@ static void test_random(void **state)
     tm_format_csv.reader_free(run.csv);
 }
 
+/* ---- every two numbers ---- */
+
+static const char *const numbers[] = {"0",
+                                      "1",
+                                      "-1",
+                                      "2",
+                                      "-7",
+                                      "127",
+                                      "0.0",
+                                      "-0.0",
+                                      "2.0",
+                                      "-1.0",
+                                      "0.5",
+                                      "-2.5",
+                                      "5.5",
+                                      "-7.25",
+                                      "1e308",
+                                      "-1e308",
+                                      "9007199254740992",
+                                      "9007199254740993",
+                                      "9007199254740992.0",
+                                      "-9007199254740993",
+                                      "9223372036854775807",
+                                      "-9223372036854775808",
+                                      "9223372036854775808.0",
+                                      "\"1\"",
+                                      NULL};
+
+static void check_body(struct run *run, const char *format, const char *op, const char *literal)
+{
+    struct buf body;
+    tm_buf_init(&body);
+    for (const char *p = format; *p; p++) {
+        if (*p == '@')
+            buf_slice(&body, slice_of(op));
+        else if (*p == '#')
+            buf_slice(&body, slice_of(literal));
+        else
+            buf_byte(&body, *p);
+    }
+    check(run, buf_view(&body), false);
+    tm_buf_release(&body);
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    static const char *const ops[] = {"+",  "-",  "*", "/",  "//", "%",  "^",
+                                      "==", "~=", "<", "<=", ">",  ">=", NULL};
+    struct run run = {.json = true, .reader = tm_json_reader_new(100)};
+    struct buf chunk;
+    size_t ends[RECORDS];
+    tm_buf_init(&chunk);
+    for (unsigned b = 0; numbers[b]; b++) {
+        /* "- 9223372036854775808" is a float to Lua; its least integer is this. */
+        const char *least = "(-9223372036854775807 - 1)";
+        const char *literal = strcmp(numbers[b], "-9223372036854775808") ? numbers[b] : least;
+        buf_reset(&chunk);
+        for (unsigned a = 0; a < RECORDS; a++) {
+            tm_buf_printf(&chunk, "{\"a\":%s,\"b\":%s}", numbers[a], numbers[b]);
+            ends[a] = chunk.n;
+        }
+        for (unsigned a = 0; a < RECORDS; a++) {
+            size_t from = a ? ends[a - 1] : 0;
+            run.texts[a] = (struct slice){chunk.p + from, ends[a] - from};
+        }
+        for (unsigned op = 0; ops[op]; op++) {
+            check_body(&run, "r.y = r.a @ r.b r.z = - r.a return r", ops[op], literal);
+            check_body(&run, "r.y = r.a @ # return r", ops[op], literal);
+            check_body(&run, "r.y = # @ r.a return r", ops[op], literal);
+            check_body(&run, "if r.a @ # then r.y = 1 else r.y = 2 end return r", ops[op], literal);
+        }
+    }
+    tm_buf_release(&chunk);
+    tm_buf_release(&run.out);
+    tm_arena_release(&run.arena);
+    tm_json_reader_free(run.reader);
+}
+
+/* More than a plan keeps. */
+static void test_many(void **state)
+{
+    (void)state;
+    struct run run = {.json = true, .reader = tm_json_reader_new(100)};
+    struct buf body;
+    tm_buf_init(&body);
+    for (unsigned i = 0; i < RECORDS; i++)
+        run.texts[i] = SLICE("{\"a\":1}");
+    for (unsigned n = 0; n < 40; n++) {
+        buf_reset(&body);
+        for (unsigned i = 0; i < n; i++)
+            tm_buf_printf(&body, "r.f%u = %u r.a = r.f%u ", i, i, i / 2);
+        buf_slice(&body, SLICE("return r"));
+        check(&run, buf_view(&body), false);
+    }
+    tm_buf_release(&body);
+    tm_buf_release(&run.out);
+    tm_arena_release(&run.arena);
+    tm_json_reader_free(run.reader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_functions),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
