@@ -36,8 +36,9 @@ struct reader {
     const struct columns *columns;
     uint64_t shape; /* of its records */
     size_t cells; /* in a proper row: one a column, and those that lost their name to a later one */
-    bool spans;   /* rows without quotes and escapes are spans */
-    char mark;    /* what tells the others: a quote or a backslash; '\0': nothing does */
+    bool spans;   /* rows without quotes and escapes are spans, */
+    struct node like; /* as this one is */
+    char mark;        /* what tells the others: a quote or a backslash; '\0': nothing does */
     struct window window;
 };
 
@@ -68,7 +69,10 @@ struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct col
     r->columns = columns;
     r->shape = tm_shape_new();
     r->cells = columns->skipped ? columns->cells : columns->n;
-    r->spans = columns->n && !columns->skipped;
+    r->spans = columns->n && !columns->skipped && tm_node_like(&r->like, columns->n, SPARE_FIELDS);
+    r->like.origin = tm_csv_origin(r);
+    r->like.columns = columns;
+    r->like.shape = r->shape;
     r->mark = d->escapes ? '\\' : d->quote;
     w->cut = tm_block_cut();
     w->ends[SPAN_STRIDE - 1] = NOWHERE; /* the end before the first one is that of the row before */
@@ -398,24 +402,13 @@ static bool check_row(const struct reader *r, struct row *row, const char *end, 
     return false;
 }
 
-/* What records of this reader are. */
-static inline void set_record(const struct reader *r, struct node *node, const char *p,
-                              const char *end, const char *next)
-{
-    node->source = (struct slice){p, (size_t)(end - p)};
-    node->line_end = (struct slice){end, (size_t)(next - end)};
-    node->origin = tm_csv_origin(r);
-    node->columns = r->columns;
-    node->shape = r->shape;
-}
-
 /* The row at p as spans, if it is one of those and there is memory for it; else NULL. */
 static struct node *parse_spans(struct reader *r, struct arena *arena, const char *p)
 {
     struct span *spans;
     uint32_t length, n = r->columns->n;
     const uint32_t *ends = find_row(r, p, &length);
-    struct node *node = ends ? tm_node_new_spans(arena, n, SPARE_FIELDS, &spans) : NULL;
+    struct node *node = ends ? tm_node_new_spans(arena, &r->like, &spans) : NULL;
     if (!node)
         return NULL;
     put_spans(spans, ends, n, ends[n - 1] + 1 - length);
@@ -424,7 +417,8 @@ static struct node *parse_spans(struct reader *r, struct arena *arena, const cha
         end--;
         spans[n - 1].end--;
     }
-    set_record(r, node, p, end, next);
+    node->source = (struct slice){p, (size_t)(end - p)};
+    node->line_end = (struct slice){end, (size_t)(next - end)};
     return node;
 }
 
@@ -454,7 +448,11 @@ static enum parse_verdict parse(struct reader *r, struct arena *arena, const cha
     node->count = node->live = node->originals = row.fields;
     node->changed |= r->columns->skipped != NULL;
     node->assigned = node->changed ? 0 : ASSIGNED_NONE;
-    set_record(r, node, p, end, next);
+    node->source = (struct slice){p, (size_t)(end - p)};
+    node->line_end = (struct slice){end, (size_t)(next - end)};
+    node->origin = tm_csv_origin(r);
+    node->columns = r->columns;
+    node->shape = r->shape;
     out->record = node;
     return PARSE_RECORD;
 }

@@ -381,6 +381,13 @@ static bool copy_record(const struct writer *w, struct buf *out, const struct no
     return true;
 }
 
+/* May write_around() do it? A lonely cell, and a last line that has no line end, have rules of their own. */
+static bool is_around(const struct writer *w, const struct node *record)
+{
+    return record->assigned > 0 && record->assigned <= record->originals && record->count > 1 &&
+           record->line_end.n && !w->dialect->escape_formulas;
+}
+
 /* A record with its line end, as it came but for one field: what is on both sides of that is copied. */
 static int write_around(struct writer *w, struct buf *out, const struct node *record,
                         const struct row *row, err *e)
@@ -400,15 +407,27 @@ static int write_around(struct writer *w, struct buf *out, const struct node *re
     return status;
 }
 
-/* May write_around() do it? A lonely cell, and a last line that has no line end, have rules of their own. */
-static bool is_around(const struct writer *w, const struct node *record)
+/* As most records are: in the writer's own layout, and with no more than a number that is new. */
+static bool write_number(struct writer *w, struct buf *out, const struct node *record)
 {
-    return record->assigned > 0 && record->assigned <= record->originals && record->count > 1 &&
-           record->line_end.n && !w->dialect->escape_formulas;
+    if (!record->spans || !row_layout_is_own(&w->rows, record) || record->origin != w->origin ||
+        !is_around(w, record) || !w->plain_scalars)
+        return false;
+    const struct value *v = &record->slots[record->assigned - 1].value;
+    struct span old = record->spans[record->assigned - 1];
+    if (v->kind != VALUE_INT && v->kind != VALUE_FLOAT)
+        return false;
+    const char *begin = record->source.p, *end = begin + record->source.n + record->line_end.n;
+    buf_append(out, begin, old.begin);
+    tm_cell_put_number(out, v);
+    buf_append(out, begin + old.end, (size_t)(end - begin) - old.end);
+    return true;
 }
 
 int tm_csv_write(struct writer *w, struct buf *out, const struct node *record, err *e)
 {
+    if (write_number(w, out, record))
+        return out->failed ? tm_err_memory(e, "a row") : TIDEMILL_OK;
     bool own = false;
     struct row row = {.raw = w->origin && record->origin == w->origin};
     int fits = tm_row_layout_take(&w->rows, record, &own, e);

@@ -51,6 +51,12 @@ int tm_row_layout_fix(struct row_layout *l, uint32_t n, const struct slice *name
  */
 int tm_row_layout_take(struct row_layout *l, const struct node *record, bool *own, err *e);
 
+/* Is what the one above would say known already, and that the record's fields make the row in their order? */
+static inline bool row_layout_is_own(const struct row_layout *l, const struct node *record)
+{
+    return record->shape && record->shape == l->known && !record->reshaped && l->known_own;
+}
+
 /*
  * For rows of layout `from` that are laid out as `to`: for each of the to_n columns the one it comes
  * from, or NO_COLUMN. To be freed; NULL when memory is out.

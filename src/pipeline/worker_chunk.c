@@ -10,6 +10,7 @@
 #include "pipeline/watchdog.h"
 #include "pipeline/worker_state.h"
 
+#define BRIEF_CALLS  32       /* a few microseconds */
 #define COMMIT_EXACT 10000000 /* ns: below, the coarse clock is too coarse */
 
 /* ---- Results ---- */
@@ -39,13 +40,21 @@ static void flush_results(struct worker *w)
     tm_results_begin(&w->results, w->sequence, w->results.through);
 }
 
-static void flush_if_due(struct worker *w)
+/* Is it time to hand over what is done? */
+static bool is_time(const struct worker *w)
 {
-    /* Read for each record: the coarse clock will do where its few milliseconds are little. */
+    /* Read for each record that Lua was called for: the coarse clock will do where its few milliseconds are little. */
     int64_t now = w->commit < COMMIT_EXACT ? clock_now() : clock_coarse();
+    return now - w->flushed >= w->commit;
+}
+
+/* After a record. One that was `brief` alone takes no time that matters: of many, the clock is read once. */
+static void flush_if_due(struct worker *w, bool brief)
+{
     /* With a little left to do, that goes with the rest. */
     size_t most = w->rest.n > w->pace.bytes / 8 ? w->pace.bytes : 2 * (size_t)w->pace.bytes;
-    bool due = w->results.out.n >= most || now - w->flushed >= w->commit;
+    w->brief = brief ? w->brief + 1 : 0;
+    bool due = w->results.out.n >= most || (w->brief % BRIEF_CALLS == 0 && is_time(w));
     if (due && w->results.through > w->handed)
         flush_results(w);
 }
@@ -73,17 +82,10 @@ static bool settle_call(struct worker *w, enum script_outcome *outcome, uint32_t
     return false;
 }
 
-static void forget_call(struct worker *w)
+static void forget_call(struct worker *w, bool brief)
 {
     tm_arena_reset(&w->arena);
-    flush_if_due(w);
-}
-
-static void finish_call(struct worker *w, enum script_outcome outcome, uint32_t kept, err *why)
-{
-    if (!settle_call(w, &outcome, kept, why))
-        tm_results_fail(&w->results, why);
-    forget_call(w);
+    flush_if_due(w, brief);
 }
 
 /* ---- Batches ---- */
@@ -156,7 +158,7 @@ static void call_batch(struct worker *w)
             tell_bad(w, bad);
     b->n = 0;
     b->bad = NULL;
-    forget_call(w);
+    forget_call(w, false);
 }
 
 static void add_to_batch(struct worker *w, struct node *record)
@@ -197,7 +199,7 @@ static void bad_record(struct worker *w, const err *why)
         call_batch(w);
     fail_one(w, &w->number, why);
     if (!v->transform.batch)
-        flush_if_due(w);
+        flush_if_due(w, false);
 }
 
 /* ---- Records ---- */
@@ -259,10 +261,12 @@ static struct node *on_next(void *data, const struct script_place **place)
     return record;
 }
 
-static void on_done(void *data, enum script_outcome outcome, err *why)
+static void on_done(void *data, enum script_outcome outcome, bool brief, err *why)
 {
     struct worker *w = data;
-    finish_call(w, outcome, outcome == SCRIPT_KEPT, why);
+    if (!settle_call(w, &outcome, outcome == SCRIPT_KEPT, why))
+        tm_results_fail(&w->results, why);
+    forget_call(w, brief);
     advance(w, w->lines, true);
 }
 

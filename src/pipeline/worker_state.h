@@ -54,6 +54,7 @@ struct worker {
     struct results results;
     struct lender lender; /* of their frames */
     bool in_chunk;
+    uint32_t brief;  /* calls that took next to no time, since the last that did */
     bool has_called; /* the script, for a record */
     struct worker_file file;
     struct arena arena; /* of the call in hand */

@@ -110,12 +110,16 @@ struct node {
 /* An empty node with room for `cap` fields; NULL when memory is out. */
 struct node *tm_node_new(struct arena *arena, enum node_kind kind, uint32_t cap);
 /*
- * A record whose `n` originals are just spans, which the caller writes to *spans, as it sets what else is
- * known of the record, with room for `spare` fields more. With `columns` its values are cells of them, without
- * they are JSON. NULL when memory is out.
+ * Records that are spans, n of them, with room for `spare` fields more: what is to be copied for each. Who reads
+ * them sets what else they have in common: with `columns` values are cells of these, without they are JSON.
+ * False: there are too many.
  */
-struct node *tm_node_new_spans(struct arena *arena, uint32_t n, uint32_t spare,
-                               struct span **spans);
+bool tm_node_like(struct node *like, uint32_t n, uint32_t spare);
+/*
+ * Such a record. The caller writes its spans to *spans, and sets the source that they lie in. NULL when memory is
+ * out.
+ */
+struct node *tm_node_new_spans(struct arena *arena, const struct node *like, struct span **spans);
 
 /* Fill the slots of a record that has spans: it has none any more. */
 void tm_node_fill(struct node *n);

@@ -6,30 +6,39 @@
 #include "record/json_text.h"
 #include "record/node.h"
 
-struct node *tm_node_new_spans(struct arena *arena, uint32_t n, uint32_t spare, struct span **spans)
+/* What one takes; false: more than there can be. */
+static bool size_of(const struct node *like, size_t *size)
 {
-    size_t fields, own, size = sizeof(struct node);
-    uint32_t cap;
-    if (__builtin_add_overflow(n, spare, &cap) ||
-        __builtin_mul_overflow(cap, sizeof(struct field), &fields) ||
-        __builtin_mul_overflow((size_t)n + SPAN_STRIDE, sizeof **spans, &own) ||
-        __builtin_add_overflow(size, fields, &size) || __builtin_add_overflow(size, own, &size))
+    size_t slots, spans;
+    *size = sizeof *like;
+    return !__builtin_mul_overflow((size_t)like->cap, sizeof *like->slots, &slots) &&
+           !__builtin_mul_overflow((size_t)like->originals + SPAN_STRIDE, sizeof *like->spans,
+                                   &spans) &&
+           !__builtin_add_overflow(*size, slots, size) &&
+           !__builtin_add_overflow(*size, spans, size);
+}
+
+bool tm_node_like(struct node *like, uint32_t n, uint32_t spare)
+{
+    size_t size;
+    *like = (struct node){
+        .kind = NODE_OBJECT, .count = n, .live = n, .originals = n, .assigned = ASSIGNED_NONE};
+    return !__builtin_add_overflow(n, spare, &like->cap) && size_of(like, &size);
+}
+
+struct node *tm_node_new_spans(struct arena *arena, const struct node *like, struct span **spans)
+{
+    size_t slots = like->cap * sizeof *like->slots;
+    size_t size = sizeof *like + slots + (like->originals + SPAN_STRIDE) * sizeof *like->spans;
+    struct node *n = arena_alloc(arena, size);
+    if (!n)
         return NULL;
-    struct node *node = arena_alloc(arena, size);
-    if (!node)
-        return NULL;
-    struct field *slots = (struct field *)(node + 1);
-    *spans = (struct span *)(slots + cap);
-    *node = (struct node){.kind = NODE_OBJECT,
-                          .count = n,
-                          .cap = cap,
-                          .live = n,
-                          .originals = n,
-                          .assigned = ASSIGNED_NONE,
-                          .slots = slots,
-                          .spans = *spans,
-                          .arena = arena};
-    return node;
+    *n = *like;
+    n->slots = (struct field *)(n + 1);
+    *spans = (struct span *)(n->slots + like->cap);
+    n->spans = *spans;
+    n->arena = arena;
+    return n;
 }
 
 /* The name before a value of JSON, which stands between `from`, behind the bracket or the value before, and that. */

@@ -269,11 +269,12 @@ static bool begin_record(struct script *s)
 }
 
 /* call->why has the cause of a failure. */
-static void end_record(struct script *s, int status)
+static inline void end_record(struct script *s, int status, bool brief)
 {
     struct call *call = &s->call;
     bool failed = end_call(s, status, &call->why) != TIDEMILL_OK;
-    call->source->done(call->source->data, failed ? SCRIPT_FAILED : call->outcome, &call->why);
+    call->source->done(call->source->data, failed ? SCRIPT_FAILED : call->outcome, brief,
+                       &call->why);
 }
 
 /* What lies on the stack while records are called. */
@@ -334,9 +335,10 @@ static int lj_records(lua_State *L)
     lua_pushvalue(L, lua_upvalueindex(UP_CTX));
     bool takes_ctx = lj_takes_ctx(L);
     do {
-        if (!lj_follow_plan(L, s, plan))
+        bool brief = lj_follow_plan(L, s, plan);
+        if (!brief)
             lj_call_function(L, s, takes_ctx);
-        end_record(s, TIDEMILL_OK);
+        end_record(s, TIDEMILL_OK, brief);
     } while (begin_record(s));
     return 0;
 }
@@ -354,7 +356,7 @@ void tm_script_run(struct script *s, const struct script_source *source)
         lua_pushvalue(s->L, 2);
         if ((status = tm_script_enter(s, 0, 0, "", &call->why)) == TIDEMILL_OK)
             return;
-        end_record(s, status);
+        end_record(s, status, false);
     }
 }
 

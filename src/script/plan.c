@@ -1,5 +1,5 @@
 /*
- * A function's instructions are looked at once: all registers, constants and jumps must be where they can be,
+ * A function's instructions become steps, once: all registers, constants and jumps must be where they can be,
  * and jumps lead forward, so that a plan comes to its end. Then values flow through registers, as in Lua;
  * how Lua computes and compares is in its manual (sections 3.4.1 to 3.4.4), and in its lvm.c.
  */
@@ -27,158 +27,288 @@ struct write {
     struct value value; /* NONE: the field is deleted */
 };
 
+/* What a step does with its a, b and c. */
+enum step_kind {
+    STEP_LEAVE, /* nothing that is done here */
+    STEP_COPY,
+    STEP_NIL, /* a, and `n` registers behind it */
+    STEP_UPVALUE,
+    STEP_FIELD,
+    STEP_ASSIGN,
+    STEP_ADD,
+    STEP_SUBTRACT,
+    STEP_MULTIPLY,
+    STEP_MODULO,
+    STEP_POWER,
+    STEP_DIVIDE,
+    STEP_FLOOR_DIVIDE,
+    STEP_NEGATE,
+    STEP_NOT,
+    STEP_JUMP,
+    STEP_FALSE_JUMP, /* with false in a */
+    STEP_EQUAL,      /* these pass over the next step unless b and c are as `asked` */
+    STEP_LESS,
+    STEP_AT_MOST,
+    STEP_TRUE,
+    STEP_TRUE_COPY, /* and copy b to a if they are */
+    STEP_RETURN,
+};
+
+/* One of Lua's instructions. */
+struct step {
+    enum step_kind kind;
+    bool asked;
+    unsigned n; /* see STEP_NIL; an upvalue's number, from 1 */
+    struct value *a;
+    const struct value *b, *c;
+    struct key *key;       /* of a field */
+    const struct step *to; /* where a jump leads */
+    struct value own;      /* what stands in the instruction itself, for b or c */
+};
+
 struct plan {
     struct arena arena;
-    struct bytecode code;
-    struct key *keys;        /* by constant, of those that are text */
-    struct value *registers; /* code.stack of them */
+    unsigned params, stack;
+    struct value *registers; /* `stack` of them */
+    struct step *steps;
     struct write writes[WRITES];
     uint32_t writes_n;
     uint32_t pass, passes; /* records that are left to Lua untried; and how many the next time */
 };
 
-/* ---- which functions have one ---- */
+/* ---- from instructions to steps ---- */
 
-/* What an instruction's parts are. */
-enum part {
-    NO_OP = 0, /* none of ours */
-    A = 1,     /* registers */
-    B = 2,
-    C = 4,
-    B_FIELD = 8, /* constants: names, */
-    C_FIELD = 16,
-    B_CONSTANT = 32, /* or any */
-    C_CONSTANT = 64,
-    TWO_ON = 128, /* the next instruction may be passed over */
-    PLAIN = 256,  /* nothing but what is checked by its name */
+struct translation {
+    struct plan *plan;
+    const struct bytecode *code;
+    struct key *keys; /* by constant, of those that are text */
+    bool bad;         /* there is something that no plan has */
 };
 
-static const uint16_t parts[128] = {
-    [OP_MOVE] = A | B,
-    [OP_LOADI] = A,
-    [OP_LOADF] = A,
-    [OP_LOADK] = A,
-    [OP_LOADFALSE] = A,
-    [OP_LFALSESKIP] = A | TWO_ON,
-    [OP_LOADTRUE] = A,
-    [OP_LOADNIL] = A,
-    [OP_GETUPVAL] = A,
-    [OP_GETFIELD] = A | B | C_FIELD,
-    [OP_SETFIELD] = A | B_FIELD,
-    [OP_ADDI] = A | B | TWO_ON,
-    [OP_ADDK] = A | B | C_CONSTANT | TWO_ON,
-    [OP_SUBK] = A | B | C_CONSTANT | TWO_ON,
-    [OP_MULK] = A | B | C_CONSTANT | TWO_ON,
-    [OP_MODK] = A | B | C_CONSTANT | TWO_ON,
-    [OP_POWK] = A | B | C_CONSTANT | TWO_ON,
-    [OP_DIVK] = A | B | C_CONSTANT | TWO_ON,
-    [OP_IDIVK] = A | B | C_CONSTANT | TWO_ON,
-    [OP_ADD] = A | B | C | TWO_ON,
-    [OP_SUB] = A | B | C | TWO_ON,
-    [OP_MUL] = A | B | C | TWO_ON,
-    [OP_MOD] = A | B | C | TWO_ON,
-    [OP_POW] = A | B | C | TWO_ON,
-    [OP_DIV] = A | B | C | TWO_ON,
-    [OP_IDIV] = A | B | C | TWO_ON,
-    [OP_MMBIN] = PLAIN,
-    [OP_MMBINI] = PLAIN,
-    [OP_MMBINK] = PLAIN,
-    [OP_UNM] = A | B,
-    [OP_NOT] = A | B,
-    [OP_JMP] = PLAIN,
-    [OP_EQ] = A | B | TWO_ON,
-    [OP_LT] = A | B | TWO_ON,
-    [OP_LE] = A | B | TWO_ON,
-    [OP_EQK] = A | B_CONSTANT | TWO_ON,
-    [OP_EQI] = A | TWO_ON,
-    [OP_LTI] = A | TWO_ON,
-    [OP_LEI] = A | TWO_ON,
-    [OP_GTI] = A | TWO_ON,
-    [OP_GEI] = A | TWO_ON,
-    [OP_TEST] = A | TWO_ON,
-    [OP_TESTSET] = A | B | TWO_ON,
-    [OP_RETURN0] = PLAIN,
-    [OP_RETURN1] = A,
-};
-
-static bool is_register(const struct bytecode *code, unsigned i)
+static struct value *take_register(struct translation *t, unsigned i)
 {
-    return i < code->stack;
+    t->bad |= i >= t->plan->stack;
+    return t->bad ? NULL : &t->plan->registers[i];
 }
 
-static bool is_constant(const struct bytecode *code, unsigned i)
+static const struct value *take_constant(struct translation *t, unsigned i)
 {
-    return i < code->constants_n;
+    t->bad |= i >= t->code->constants_n;
+    return t->bad ? NULL : &t->code->constants[i];
 }
 
-static bool is_field(const struct bytecode *code, unsigned i)
+static struct key *take_key(struct translation *t, unsigned i)
 {
-    return is_constant(code, i) && code->constants[i].kind == VALUE_TEXT;
+    t->bad |= i >= t->code->constants_n || t->code->constants[i].kind != VALUE_TEXT;
+    return t->bad ? NULL : &t->keys[i];
 }
 
-/* What the table does not say. */
-static bool is_special(const struct bytecode *code, uint32_t at, uint32_t op)
+static const struct value *own_int(struct step *s, int i)
 {
-    switch (bytecode_op(op)) {
+    s->own.kind = VALUE_INT;
+    s->own.i = i;
+    return &s->own;
+}
+
+/* The step `n` behind this one. */
+static const struct step *take_target(struct translation *t, const struct step *s, int n)
+{
+    t->bad |= n < 1 || (size_t)n >= t->code->ops_n - (size_t)(s - t->plan->steps);
+    return t->bad ? NULL : s + n;
+}
+
+/* It computes, and passes over what Lua does when that cannot be done. */
+static void take_arithmetic(struct translation *t, struct step *s, unsigned from_add, uint32_t op)
+{
+    s->kind = STEP_ADD + from_add;
+    s->b = take_register(t, bytecode_b(op));
+    take_target(t, s, 2);
+}
+
+/* It may pass over the jump that comes next. */
+static void take_condition(struct translation *t, struct step *s, enum step_kind kind, uint32_t op)
+{
+    s->kind = kind;
+    s->asked = bytecode_k(op);
+    take_target(t, s, 2);
+}
+
+/* `order`: LESS or AT_MOST. A number in the instruction stands on the right, or, `turned`, on the left. */
+static void take_order(struct translation *t, struct step *s, enum step_kind order, bool turned,
+                       uint32_t op)
+{
+    const struct value *number = own_int(s, bytecode_signed(bytecode_b(op)));
+    take_condition(t, s, order, op);
+    s->b = turned ? number : s->a;
+    s->c = turned ? s->a : number;
+}
+
+static void translate(struct translation *t, struct step *s, uint32_t op)
+{
+    unsigned name = bytecode_op(op), b = bytecode_b(op), c = bytecode_c(op);
+    *s = (struct step){.kind = STEP_LEAVE};
+    if (name != OP_JMP && name != OP_RETURN0)
+        s->a = take_register(t, bytecode_a(op));
+    switch (name) {
+    case OP_MOVE:
+        s->kind = STEP_COPY;
+        s->b = take_register(t, b);
+        break;
+    case OP_LOADI:
+        s->kind = STEP_COPY;
+        s->b = own_int(s, bytecode_sbx(op));
+        break;
+    case OP_LOADF:
+        s->kind = STEP_COPY;
+        s->own = (struct value){.kind = VALUE_FLOAT, .d = bytecode_sbx(op)};
+        s->b = &s->own;
+        break;
     case OP_LOADK:
-        return is_constant(code, bytecode_bx(op));
+        s->kind = STEP_COPY;
+        s->b = take_constant(t, bytecode_bx(op));
+        break;
+    case OP_LOADFALSE:
+    case OP_LOADTRUE:
+        s->kind = STEP_COPY;
+        s->own.kind = name == OP_LOADTRUE ? VALUE_TRUE : VALUE_FALSE;
+        s->b = &s->own;
+        break;
     case OP_LOADNIL:
-        return is_register(code, bytecode_a(op) + bytecode_b(op));
+        s->kind = STEP_NIL;
+        s->n = b;
+        take_register(t, bytecode_a(op) + b);
+        break;
+    case OP_GETUPVAL:
+        s->kind = STEP_UPVALUE;
+        s->n = b + 1;
+        break;
+    case OP_GETFIELD:
+        s->kind = STEP_FIELD;
+        s->b = take_register(t, b);
+        s->key = take_key(t, c);
+        break;
     case OP_SETFIELD:
-        return bytecode_k(op) ? is_constant(code, bytecode_c(op))
-                              : is_register(code, bytecode_c(op));
+        s->kind = STEP_ASSIGN;
+        s->key = take_key(t, b);
+        s->c = bytecode_k(op) ? take_constant(t, c) : take_register(t, c);
+        break;
+    case OP_ADDI:
+        take_arithmetic(t, s, 0, op);
+        s->c = own_int(s, bytecode_signed(c));
+        break;
+    case OP_ADDK:
+    case OP_SUBK:
+    case OP_MULK:
+    case OP_MODK:
+    case OP_POWK:
+    case OP_DIVK:
+    case OP_IDIVK:
+        take_arithmetic(t, s, name - OP_ADDK, op);
+        s->c = take_constant(t, c);
+        break;
+    case OP_ADD:
+    case OP_SUB:
+    case OP_MUL:
+    case OP_MOD:
+    case OP_POW:
+    case OP_DIV:
+    case OP_IDIV:
+        take_arithmetic(t, s, name - OP_ADD, op);
+        s->c = take_register(t, c);
+        break;
+    case OP_MMBIN:
+    case OP_MMBINI:
+    case OP_MMBINK:
+        break;
+    case OP_UNM:
+    case OP_NOT:
+        s->kind = name == OP_NOT ? STEP_NOT : STEP_NEGATE;
+        s->b = take_register(t, b);
+        break;
+    case OP_LFALSESKIP:
+        /* Two in one: false, and over the next one. */
+        s->kind = STEP_FALSE_JUMP;
+        s->to = take_target(t, s, 2);
+        break;
     case OP_JMP:
-        return bytecode_jump(op) >= 0 && (uint32_t)bytecode_jump(op) < code->ops_n - 1 - at;
+        s->kind = STEP_JUMP;
+        s->to = take_target(t, s, bytecode_jump(op) + 1);
+        break;
+    case OP_EQ:
+    case OP_LT:
+    case OP_LE:
+        take_condition(t, s,
+                       name == OP_EQ   ? STEP_EQUAL
+                       : name == OP_LT ? STEP_LESS
+                                       : STEP_AT_MOST,
+                       op);
+        s->b = s->a;
+        s->c = take_register(t, b);
+        break;
+    case OP_EQK:
+        take_condition(t, s, STEP_EQUAL, op);
+        s->b = s->a;
+        s->c = take_constant(t, b);
+        break;
+    case OP_EQI:
+        take_order(t, s, STEP_EQUAL, false, op);
+        break;
+    case OP_LTI:
+    case OP_GTI:
+        take_order(t, s, STEP_LESS, name == OP_GTI, op);
+        break;
+    case OP_LEI:
+    case OP_GEI:
+        take_order(t, s, STEP_AT_MOST, name == OP_GEI, op);
+        break;
+    case OP_TEST:
+        take_condition(t, s, STEP_TRUE, op);
+        s->b = s->a;
+        break;
+    case OP_TESTSET:
+        take_condition(t, s, STEP_TRUE_COPY, op);
+        s->b = take_register(t, b);
+        break;
+    case OP_RETURN0:
+        break;
+    case OP_RETURN1:
+        s->kind = STEP_RETURN;
+        break;
     default:
-        return true;
+        t->bad = true;
     }
 }
 
-/* May it be carried out at `at`? */
-static bool is_ours(const struct bytecode *code, uint32_t at)
+/* All steps, and room for a run; false: it has no plan, or memory is out. */
+static bool make(struct plan *p, const struct bytecode *code)
 {
-    uint32_t op = code->ops[at];
-    unsigned has = parts[bytecode_op(op)], b = bytecode_b(op), c = bytecode_c(op);
-    return has != NO_OP && (!(has & A) || is_register(code, bytecode_a(op))) &&
-           (!(has & B) || is_register(code, b)) && (!(has & C) || is_register(code, c)) &&
-           (!(has & B_FIELD) || is_field(code, b)) && (!(has & C_FIELD) || is_field(code, c)) &&
-           (!(has & B_CONSTANT) || is_constant(code, b)) &&
-           (!(has & C_CONSTANT) || is_constant(code, c)) &&
-           (!(has & TWO_ON) || at + 2 < code->ops_n) && is_special(code, at, op);
-}
-
-static bool has_plan(const struct bytecode *code)
-{
-    if (code->vararg || code->params == 0 || code->params > code->stack || code->ops_n == 0 ||
+    struct translation t = {.plan = p, .code = code};
+    p->params = code->params;
+    p->stack = code->stack;
+    if (code->vararg || p->params == 0 || p->params > p->stack || code->ops_n == 0 ||
         bytecode_op(code->ops[code->ops_n - 1]) != OP_RETURN0)
         return false;
-    for (uint32_t i = 0; i < code->ops_n; i++)
-        if (!is_ours(code, i))
-            return false;
-    return true;
-}
-
-/* Room for a run; false when memory is out. */
-static bool make_room(struct plan *p)
-{
-    const struct bytecode *code = &p->code;
-    p->keys = arena_alloc(&p->arena, code->constants_n * sizeof *p->keys);
-    p->registers = arena_alloc(&p->arena, code->stack * sizeof *p->registers);
-    if (!p->keys || !p->registers)
+    p->registers = arena_alloc(&p->arena, p->stack * sizeof *p->registers);
+    p->steps = arena_alloc(&p->arena, code->ops_n * sizeof *p->steps);
+    t.keys = arena_alloc(&p->arena, code->constants_n * sizeof *t.keys);
+    if (!p->registers || !p->steps || !t.keys)
         return false;
     for (uint32_t i = 0; i < code->constants_n; i++)
         if (code->constants[i].kind == VALUE_TEXT)
-            p->keys[i] = (struct key){.text = code->constants[i].text};
-    return true;
+            t.keys[i] = (struct key){.text = code->constants[i].text};
+    for (uint32_t i = 0; i < code->ops_n && !t.bad; i++)
+        translate(&t, &p->steps[i], code->ops[i]);
+    return !t.bad;
 }
 
 struct plan *tm_plan_new(lua_State *L)
 {
+    struct bytecode code;
     struct plan *p = tm_heap_zeroed(1, sizeof *p);
     if (!p)
         return NULL;
     tm_arena_init(&p->arena);
-    if (tm_bytecode_read(L, &p->arena, &p->code) && has_plan(&p->code) && make_room(p))
+    if (tm_bytecode_read(L, &p->arena, &code) && make(p, &code))
         return p;
     tm_plan_free(p);
     return NULL;
@@ -238,19 +368,19 @@ static double modulo_float(double a, double b)
     return (m > 0 ? b < 0 : m < 0 && b > 0) ? m + b : m;
 }
 
-static bool compute_ints(unsigned op, int64_t a, int64_t b, struct value *out)
+static bool compute_ints(enum step_kind op, int64_t a, int64_t b, struct value *out)
 {
     switch (op) {
-    case OP_ADD:
+    case STEP_ADD:
         set_int(out, (int64_t)((uint64_t)a + (uint64_t)b));
         return true;
-    case OP_SUB:
+    case STEP_SUBTRACT:
         set_int(out, (int64_t)((uint64_t)a - (uint64_t)b));
         return true;
-    case OP_MUL:
+    case STEP_MULTIPLY:
         set_int(out, (int64_t)((uint64_t)a * (uint64_t)b));
         return true;
-    case OP_MOD:
+    case STEP_MODULO:
         if (b)
             set_int(out, modulo_int(a, b));
         return b != 0;
@@ -261,25 +391,25 @@ static bool compute_ints(unsigned op, int64_t a, int64_t b, struct value *out)
     }
 }
 
-static void compute_floats(unsigned op, double a, double b, struct value *out)
+static void compute_floats(enum step_kind op, double a, double b, struct value *out)
 {
     switch (op) {
-    case OP_ADD:
+    case STEP_ADD:
         set_float(out, a + b);
         break;
-    case OP_SUB:
+    case STEP_SUBTRACT:
         set_float(out, a - b);
         break;
-    case OP_MUL:
+    case STEP_MULTIPLY:
         set_float(out, a * b);
         break;
-    case OP_MOD:
+    case STEP_MODULO:
         set_float(out, modulo_float(a, b));
         break;
-    case OP_POW:
+    case STEP_POWER:
         set_float(out, b == 2 ? a * a : pow(a, b));
         break;
-    case OP_DIV:
+    case STEP_DIVIDE:
         set_float(out, a / b);
         break;
     default:
@@ -288,13 +418,13 @@ static void compute_floats(unsigned op, double a, double b, struct value *out)
     }
 }
 
-/* OP_ADD to OP_IDIV; false: not with these. */
-static inline bool compute(unsigned op, const struct value *a, const struct value *b,
+/* ADD to FLOOR_DIVIDE; false: not with these. */
+static inline bool compute(enum step_kind op, const struct value *a, const struct value *b,
                            struct value *out)
 {
     if (!is_number(a) || !is_number(b))
         return false;
-    if (a->kind == VALUE_INT && b->kind == VALUE_INT && op != OP_POW && op != OP_DIV)
+    if (a->kind == VALUE_INT && b->kind == VALUE_INT && op != STEP_POWER && op != STEP_DIVIDE)
         return compute_ints(op, a->i, b->i, out);
     compute_floats(op, as_float(a), as_float(b), out);
     return true;
@@ -403,7 +533,7 @@ static bool write_field(struct plan *p, struct key *key, const struct value *v)
 
 static bool read_upvalue(lua_State *L, int function, unsigned i, struct value *out)
 {
-    if (!lua_getupvalue(L, function, (int)i + 1))
+    if (!lua_getupvalue(L, function, (int)i))
         return false;
     int type = lua_type(L, -1);
     if (type == LUA_TNIL) {
@@ -427,168 +557,101 @@ static bool read_upvalue(lua_State *L, int function, unsigned i, struct value *o
 
 /* ---- a run ---- */
 
-static void begin(struct plan *p, struct node *record)
+static inline void begin(struct plan *p, struct node *record)
 {
-    for (unsigned i = 0; i < p->code.stack; i++)
+    for (unsigned i = 1; i < p->stack; i++)
         p->registers[i].kind = VALUE_NONE;
     p->registers[0].kind = VALUE_NODE;
     p->registers[0].node = record;
-    if (p->code.params > 1)
+    if (p->params > 1)
         p->registers[1].kind = VALUE_UNKNOWN;
     p->writes_n = 0;
 }
 
-/* From the first instruction to a return. */
-static enum plan_outcome carry_out(struct plan *p, lua_State *L, int function, struct node *record,
-                                   bool null_as_nil)
+/* From the first step to a return. */
+static inline enum plan_outcome carry_out(struct plan *p, lua_State *L, int function,
+                                          struct node *record, bool null_as_nil)
 {
-    struct value *r = p->registers;
-    const struct value *constants = p->code.constants;
-    for (const uint32_t *at = p->code.ops;; at++) {
-        uint32_t op = *at;
-        struct value *a = &r[bytecode_a(op)];
-        const struct value *b = &r[bytecode_b(op)], *c;
-        struct value immediate;
+    for (const struct step *s = p->steps;; s++) {
+        struct value *a = s->a;
         enum answer cond;
-        switch (bytecode_op(op)) {
-        case OP_MOVE:
-            value_copy(a, b);
-            break;
-        case OP_LOADI:
-            set_int(a, bytecode_sbx(op));
-            break;
-        case OP_LOADF:
-            set_float(a, bytecode_sbx(op));
-            break;
-        case OP_LOADK:
-            value_copy(a, &constants[bytecode_bx(op)]);
-            break;
-        case OP_LFALSESKIP:
-            a->kind = VALUE_FALSE;
-            at++;
-            break;
-        case OP_LOADFALSE:
-            a->kind = VALUE_FALSE;
-            break;
-        case OP_LOADTRUE:
-            a->kind = VALUE_TRUE;
-            break;
-        case OP_LOADNIL:
-            for (unsigned i = 0; i <= bytecode_b(op); i++)
+        switch (s->kind) {
+        case STEP_COPY:
+            value_copy(a, s->b);
+            continue;
+        case STEP_NIL:
+            for (unsigned i = 0; i <= s->n; i++)
                 a[i].kind = VALUE_NONE;
-            break;
-        case OP_GETUPVAL:
-            if (!read_upvalue(L, function, bytecode_b(op), a))
+            continue;
+        case STEP_UPVALUE:
+            if (!read_upvalue(L, function, s->n, a))
                 return PLAN_LEFT;
-            break;
-        case OP_GETFIELD:
-            if (b->kind != VALUE_NODE ||
-                !read_field(p, record, &p->keys[bytecode_c(op)], null_as_nil, a))
+            continue;
+        case STEP_FIELD:
+            if (s->b->kind != VALUE_NODE || !read_field(p, record, s->key, null_as_nil, a))
                 return PLAN_LEFT;
-            break;
-        case OP_SETFIELD:
-            c = bytecode_k(op) ? &constants[bytecode_c(op)] : &r[bytecode_c(op)];
-            if (a->kind != VALUE_NODE || !write_field(p, &p->keys[bytecode_b(op)], c))
+            continue;
+        case STEP_ASSIGN:
+            if (a->kind != VALUE_NODE || !write_field(p, s->key, s->c))
                 return PLAN_LEFT;
-            break;
-        case OP_ADDI:
-            set_int(&immediate, bytecode_signed(bytecode_c(op)));
-            if (!compute(OP_ADD, b, &immediate, a))
+            continue;
+        case STEP_ADD:
+        case STEP_SUBTRACT:
+        case STEP_MULTIPLY:
+        case STEP_MODULO:
+        case STEP_POWER:
+        case STEP_DIVIDE:
+        case STEP_FLOOR_DIVIDE:
+            if (!compute(s->kind, s->b, s->c, a))
                 return PLAN_LEFT;
-            at++;
-            break;
-        case OP_ADDK:
-        case OP_SUBK:
-        case OP_MULK:
-        case OP_MODK:
-        case OP_POWK:
-        case OP_DIVK:
-        case OP_IDIVK:
-            if (!compute(bytecode_op(op) - OP_ADDK + OP_ADD, b, &constants[bytecode_c(op)], a))
-                return PLAN_LEFT;
-            at++;
-            break;
-        case OP_ADD:
-        case OP_SUB:
-        case OP_MUL:
-        case OP_MOD:
-        case OP_POW:
-        case OP_DIV:
-        case OP_IDIV:
-            if (!compute(bytecode_op(op), b, &r[bytecode_c(op)], a))
-                return PLAN_LEFT;
-            at++;
-            break;
-        case OP_UNM:
-            if (b->kind == VALUE_INT)
-                set_int(a, (int64_t)(0 - (uint64_t)b->i));
-            else if (b->kind == VALUE_FLOAT)
-                set_float(a, -b->d);
+            s++;
+            continue;
+        case STEP_NEGATE:
+            if (s->b->kind == VALUE_INT)
+                set_int(a, (int64_t)(0 - (uint64_t)s->b->i));
+            else if (s->b->kind == VALUE_FLOAT)
+                set_float(a, -s->b->d);
             else
                 return PLAN_LEFT;
-            break;
-        case OP_NOT:
-            cond = is_true(b);
+            continue;
+        case STEP_NOT:
+            cond = is_true(s->b);
             if (cond == UNKNOWN)
                 return PLAN_LEFT;
             a->kind = cond == YES ? VALUE_FALSE : VALUE_TRUE;
+            continue;
+        case STEP_FALSE_JUMP:
+            a->kind = VALUE_FALSE; /* fall through */
+        case STEP_JUMP:
+            s = s->to - 1;
+            continue;
+        case STEP_EQUAL:
+            cond = is_equal(s->b, s->c);
             break;
-        case OP_JMP:
-            at += bytecode_jump(op);
+        case STEP_LESS:
+            cond = is_less(s->b, s->c);
             break;
-        case OP_EQ:
-            cond = is_equal(a, b);
-            goto branch;
-        case OP_LT:
-            cond = is_less(a, b);
-            goto branch;
-        case OP_LE:
-            cond = is_at_most(a, b);
-            goto branch;
-        case OP_EQK:
-            cond = is_equal(a, &constants[bytecode_b(op)]);
-            goto branch;
-        case OP_EQI:
-            set_int(&immediate, bytecode_signed(bytecode_b(op)));
-            cond = is_equal(a, &immediate);
-            goto branch;
-        case OP_LTI:
-            set_int(&immediate, bytecode_signed(bytecode_b(op)));
-            cond = is_less(a, &immediate);
-            goto branch;
-        case OP_LEI:
-            set_int(&immediate, bytecode_signed(bytecode_b(op)));
-            cond = is_at_most(a, &immediate);
-            goto branch;
-        case OP_GTI:
-            set_int(&immediate, bytecode_signed(bytecode_b(op)));
-            cond = is_less(&immediate, a);
-            goto branch;
-        case OP_GEI:
-            set_int(&immediate, bytecode_signed(bytecode_b(op)));
-            cond = is_at_most(&immediate, a);
-            goto branch;
-        case OP_TEST:
-            cond = is_true(a);
-            goto branch;
-        case OP_TESTSET:
-            cond = is_true(b);
-            if (cond == (bytecode_k(op) ? YES : NO))
-                value_copy(a, b);
-            goto branch;
-        case OP_RETURN1:
+        case STEP_AT_MOST:
+            cond = is_at_most(s->b, s->c);
+            break;
+        case STEP_TRUE:
+            cond = is_true(s->b);
+            break;
+        case STEP_TRUE_COPY:
+            cond = is_true(s->b);
+            if (cond == answer(s->asked))
+                value_copy(a, s->b);
+            break;
+        case STEP_RETURN:
             if (a->kind == VALUE_NODE || a->kind == VALUE_TRUE)
                 return PLAN_KEEP;
             return a->kind == VALUE_NONE || a->kind == VALUE_FALSE ? PLAN_DROP : PLAN_LEFT;
         default:
             return PLAN_LEFT;
         }
-        continue;
-branch:
-        /* The next instruction is the jump; it is passed over where the condition is not the one that was asked for. */
         if (cond == UNKNOWN)
             return PLAN_LEFT;
-        at += cond != (bytecode_k(op) ? YES : NO);
+        s += cond != answer(s->asked);
     }
 }
 

@@ -90,9 +90,9 @@ struct script_source {
     /*
      * The call for that record is over, and every view that Lua holds of it is dead. On FAILED `e`
      * has the cause: E_SCRIPT for what the script did, E_WRITE for what emit refused, E_MEMORY; else
-     * what it holds is of no meaning, and it may be used.
+     * what it holds is of no meaning, and it may be used. `brief`: no Lua has run, so that it took next to no time.
      */
-    void (*done)(void *data, enum script_outcome outcome, err *e);
+    void (*done)(void *data, enum script_outcome outcome, bool brief, err *e);
 };
 
 /* Call `record` for each record in turn. One that fails is no reason to stop. */

@@ -275,8 +275,9 @@ static struct node *next_record(void *data, const struct script_place **place)
     return NULL;
 }
 
-static void end_record(void *data, enum script_outcome outcome, err *e)
+static void end_record(void *data, enum script_outcome outcome, bool brief, err *e)
 {
+    (void)brief;
     struct run *run = data;
     if (outcome == SCRIPT_FAILED)
         note_error(run, e);

@@ -286,8 +286,9 @@ static struct node *next(void *data, const struct script_place **place)
     return n;
 }
 
-static void done(void *data, enum script_outcome outcome, err *e)
+static void done(void *data, enum script_outcome outcome, bool brief, err *e)
 {
+    (void)brief;
     struct run *run = data;
     tm_buf_printf(&run->out, " %d %s\n", (int)outcome, outcome == SCRIPT_FAILED ? e->message : "");
     tm_arena_reset(&run->arena);

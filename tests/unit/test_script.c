@@ -120,8 +120,9 @@ static struct node *next_record(void *data, const struct script_place **place)
     return read_record(in->host, in->records[in->begun++]);
 }
 
-static void end_record(void *data, enum script_outcome outcome, err *e)
+static void end_record(void *data, enum script_outcome outcome, bool brief, err *e)
 {
+    (void)brief;
     struct input *in = data;
     in->outcomes[in->done] = outcome;
     in->errors[in->done++] = *e;
