@@ -3,6 +3,8 @@
  */
 #include "base/block.h"
 
+#include "base/quotes.h"
+
 #include <stddef.h>
 
 #if defined(__x86_64__) && !defined(TM_PORTABLE)
@@ -45,24 +47,44 @@ static inline uint32_t put_offsets(uint32_t *to, uint32_t n, uint64_t bits, uint
     return n;
 }
 
-static void cut_by(block_scan *scan, const char *p, unsigned blocks, char delimiter, char mark,
+/* The byte that is looked for beside delimiters and LF. */
+static char watched(const struct cut_rule *rule)
+{
+    return rule->quote != '\n' ? rule->quote : rule->escape;
+}
+
+/* Block `b`, in which `seen` are the bytes that are watched for. */
+static inline void settle(const struct cut_rule *rule, struct quotes *q, const char *block,
+                          uint32_t b, uint64_t seen, uint64_t *ends, uint64_t *feeds,
+                          struct block_cuts *out)
+{
+    bool quotes = rule->quote != '\n';
+    out->quotes[b] = quotes ? seen : 0;
+    out->marks[b] = rule->escape != '\n' ? seen : 0;
+    if (quotes)
+        out->marks[b] = quotes_settle(q, block, seen, ends, feeds);
+}
+
+static void cut_by(block_scan *scan, const char *p, unsigned blocks, const struct cut_rule *rule,
                    struct block_cuts *out)
 {
-    const char wanted[3] = {delimiter, '\n', mark};
-    uint64_t bits[3];
+    const char wanted[3] = {rule->delimiter, '\n', watched(rule)};
+    struct quotes q = QUOTES_AT_START;
     out->ends_n = out->feeds_n = 0;
-    for (uint32_t b = 0; b < blocks; b++) {
-        scan(p + (size_t)b * BLOCK, wanted, 3, bits);
-        out->ends_n = put_offsets(out->ends, out->ends_n, bits[0] | bits[1], b * BLOCK);
-        out->feeds_n = put_offsets(out->feeds, out->feeds_n, bits[1], b * BLOCK);
-        out->marks[b] = bits[2];
+    for (uint32_t b = 0; b < blocks; b++, p += BLOCK) {
+        uint64_t bits[3];
+        scan(p, wanted, 3, bits);
+        uint64_t ends = bits[0] | bits[1], feeds = bits[1];
+        settle(rule, &q, p, b, bits[2], &ends, &feeds, out);
+        out->ends_n = put_offsets(out->ends, out->ends_n, ends, b * BLOCK);
+        out->feeds_n = put_offsets(out->feeds, out->feeds_n, feeds, b * BLOCK);
     }
 }
 
-static void cut_any(const char *p, unsigned blocks, char delimiter, char mark,
+static void cut_any(const char *p, unsigned blocks, const struct cut_rule *rule,
                     struct block_cuts *out)
 {
-    cut_by(scan_any, p, blocks, delimiter, mark, out);
+    cut_by(scan_any, p, blocks, rule, out);
 }
 
 enum { SPECIAL = 1, OTHER = 2, HIGH = 4 };
@@ -112,10 +134,10 @@ static void find_sse2(const char *p, unsigned blocks, char wanted, uint64_t *bit
         scan_sse2(p, &wanted, 1, bits + b);
 }
 
-static void cut_sse2(const char *p, unsigned blocks, char delimiter, char mark,
+static void cut_sse2(const char *p, unsigned blocks, const struct cut_rule *rule,
                      struct block_cuts *out)
 {
-    cut_by(scan_sse2, p, blocks, delimiter, mark, out);
+    cut_by(scan_sse2, p, blocks, rule, out);
 }
 
 static void classify_sse2(const char *p, unsigned blocks, const struct block_classes *out)
@@ -183,21 +205,24 @@ FOR_AVX2 static inline uint32_t put_offsets_avx2(uint32_t *to, uint32_t n, uint6
     return behind;
 }
 
-FOR_AVX2 static void cut_avx2(const char *p, unsigned blocks, char delimiter, char mark,
+FOR_AVX2 static void cut_avx2(const char *p, unsigned blocks, const struct cut_rule *rule,
                               struct block_cuts *out)
 {
-    const __m256i d = _mm256_set1_epi8(delimiter), f = _mm256_set1_epi8('\n');
-    const __m256i m = _mm256_set1_epi8(mark);
+    const __m256i d = _mm256_set1_epi8(rule->delimiter), f = _mm256_set1_epi8('\n');
+    const __m256i w = _mm256_set1_epi8(watched(rule));
+    struct quotes q = QUOTES_AT_START;
     uint32_t ends_n = 0, feeds_n = 0;
     for (uint32_t b = 0; b < blocks; b++, p += BLOCK) {
-        const __m256i *q = (const __m256i *)(const void *)p;
-        __m256i x = _mm256_loadu_si256(q), y = _mm256_loadu_si256(q + 1);
+        const __m256i *at = (const __m256i *)(const void *)p;
+        __m256i x = _mm256_loadu_si256(at), y = _mm256_loadu_si256(at + 1);
         __m256i xf = _mm256_cmpeq_epi8(x, f), yf = _mm256_cmpeq_epi8(y, f);
         __m256i xe = _mm256_or_si256(_mm256_cmpeq_epi8(x, d), xf);
         __m256i ye = _mm256_or_si256(_mm256_cmpeq_epi8(y, d), yf);
-        ends_n = put_offsets_avx2(out->ends, ends_n, bits_of(xe, ye), b * BLOCK);
-        feeds_n = put_offsets(out->feeds, feeds_n, bits_of(xf, yf), b * BLOCK);
-        out->marks[b] = bits_of(_mm256_cmpeq_epi8(x, m), _mm256_cmpeq_epi8(y, m));
+        uint64_t ends = bits_of(xe, ye), feeds = bits_of(xf, yf);
+        uint64_t seen = bits_of(_mm256_cmpeq_epi8(x, w), _mm256_cmpeq_epi8(y, w));
+        settle(rule, &q, p, b, seen, &ends, &feeds, out);
+        ends_n = put_offsets_avx2(out->ends, ends_n, ends, b * BLOCK);
+        feeds_n = put_offsets(out->feeds, feeds_n, feeds, b * BLOCK);
     }
     out->ends_n = ends_n;
     out->feeds_n = feeds_n;

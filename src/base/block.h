@@ -42,19 +42,26 @@ block_classify *tm_block_classify(void);
 block_classify *tm_block_classify_at(unsigned i);
 
 /*
- * Where the bytes of up to BLOCK_CUTS blocks stand at which rows are cut, as offsets from the first block.
- * Arrays have room for BLOCK_CUT_ROOM.
+ * Where up to BLOCK_CUTS blocks of rows, the first of which begins a row, are cut, as offsets from that. Arrays have
+ * room for BLOCK_CUT_ROOM.
  */
 struct block_cuts {
-    uint32_t *ends, ends_n;   /* what is `delimiter` or LF */
-    uint32_t *feeds, feeds_n; /* what is LF */
-    uint64_t *marks;          /* what is `mark`, as bits, a word for each block */
+    uint32_t *ends, ends_n;   /* what is `delimiter` or LF, */
+    uint32_t *feeds, feeds_n; /* and what of that is LF */
+    uint64_t *marks;          /* as bits, a word for each block, what wants a closer look, */
+    uint64_t *quotes;         /* and quotes */
 };
 
 #define BLOCK_CUTS     64u
 #define BLOCK_CUT_ROOM ((size_t)BLOCK_CUTS * BLOCK + 16)
 
-typedef void block_cut(const char *p, unsigned blocks, char delimiter, char mark,
+struct cut_rule {
+    char delimiter;
+    char quote;  /* what is inside these cuts nothing, see quotes.h; '\n': there are none */
+    char escape; /* where there are none: gets a mark; '\n': nothing does */
+};
+
+typedef void block_cut(const char *p, unsigned blocks, const struct cut_rule *rule,
                        struct block_cuts *out);
 
 /* As tm_block_scan() and tm_block_scan_at(). */

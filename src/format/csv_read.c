@@ -21,10 +21,10 @@ struct window {
     const char *from, *behind; /* the window: whole blocks of the chunk, none outside of chunks */
     const char *next;          /* the row that the cursors stand at */
     uint32_t end, feed;        /* cursors: the first ends and feeds that are not before `next`, */
-    uint32_t mark;             /* and where the first such mark is; NOWHERE */
+    uint32_t mark, quote;      /* and where the first such mark and quote are; NOWHERE */
     block_cut *cut;
     struct block_cuts cuts; /* behind the last of its ends and feeds stands NOWHERE */
-    uint64_t marks[BLOCK_CUTS];
+    uint64_t marks[BLOCK_CUTS], quotes[BLOCK_CUTS];
     uint32_t ends[SPAN_STRIDE + BLOCK_CUT_ROOM]; /* SPAN_STRIDE before the first */
     uint32_t feeds[BLOCK_CUT_ROOM];
 };
@@ -38,7 +38,7 @@ struct reader {
     size_t cells; /* in a proper row: one a column, and those that lost their name to a later one */
     bool spans;   /* rows without quotes and escapes are spans, */
     struct node like; /* as this one is */
-    char mark;        /* what tells the others: a quote or a backslash; '\0': nothing does */
+    struct cut_rule rule;
     struct window window;
 };
 
@@ -72,12 +72,15 @@ struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct col
     r->spans = columns->n && !columns->skipped && tm_node_like(&r->like, columns->n, SPARE_FIELDS);
     r->like.origin = tm_csv_origin(r);
     r->like.columns = columns;
+    r->like.quote = d->escapes ? '\0' : d->quote;
     r->like.shape = r->shape;
-    r->mark = d->escapes ? '\\' : d->quote;
+    r->rule = (struct cut_rule){.delimiter = d->delimiter,
+                                .quote = d->quote && !d->escapes ? d->quote : '\n',
+                                .escape = d->escapes ? '\\' : '\n'};
     w->cut = tm_block_cut();
     w->ends[SPAN_STRIDE - 1] = NOWHERE; /* the end before the first one is that of the row before */
     w->cuts = (struct block_cuts){
-        .ends = w->ends + SPAN_STRIDE, .feeds = w->feeds, .marks = w->marks};
+        .ends = w->ends + SPAN_STRIDE, .feeds = w->feeds, .marks = w->marks, .quotes = w->quotes};
     tm_csv_reader_begin(r, (struct slice){NULL, 0});
     return r;
 }
@@ -207,29 +210,27 @@ static void add_field(const struct reader *r, struct row *row, struct slice raw,
 
 /* ---- rows that are what they look like ---- */
 
-/* The first mark in the window that is not before byte `at` of it. */
-static uint32_t find_mark(const struct reader *r, uint32_t at)
+/* The first of these bits of the window that is not before byte `at` of it. */
+static uint32_t find_bit(const struct window *w, const uint64_t *bits, uint32_t at)
 {
-    const struct window *w = &r->window;
     uint32_t blocks = (uint32_t)(w->behind - w->from) / BLOCK;
     uint64_t before = ((uint64_t)1 << at % BLOCK) - 1;
-    for (uint32_t b = at / BLOCK; r->mark && b < blocks; b++, before = 0)
-        if (w->marks[b] & ~before)
-            return b * BLOCK + (uint32_t)__builtin_ctzll(w->marks[b] & ~before);
+    for (uint32_t b = at / BLOCK; b < blocks; b++, before = 0)
+        if (bits[b] & ~before)
+            return b * BLOCK + (uint32_t)__builtin_ctzll(bits[b] & ~before);
     return NOWHERE;
 }
 
-/* The cursors to the row at p, which is in the window, behind where they are. */
-static void seek(struct reader *r, const char *p)
+/* The cursors to byte `at` of the window, not before where they are. */
+static void seek(struct window *w, uint32_t at)
 {
-    struct window *w = &r->window;
-    uint32_t at = (uint32_t)(p - w->from);
     while (w->cuts.ends[w->end] < at)
         w->end++;
     while (w->cuts.feeds[w->feed] < at)
         w->feed++;
-    w->mark = find_mark(r, at);
-    w->next = p;
+    w->mark = find_bit(w, w->marks, at);
+    w->quote = find_bit(w, w->quotes, at);
+    w->next = w->from + at;
 }
 
 /* The next window begins with the row at p, as far as there are whole blocks. */
@@ -238,12 +239,22 @@ static void move(struct reader *r, const char *p)
     struct window *w = &r->window;
     size_t blocks = (size_t)(w->limit - p) / BLOCK;
     unsigned n = blocks < BLOCK_CUTS ? (unsigned)blocks : BLOCK_CUTS;
-    w->cut(p, n, r->dialect.delimiter, r->mark, &w->cuts);
+    w->cut(p, n, &r->rule, &w->cuts);
     w->cuts.ends[w->cuts.ends_n] = w->cuts.feeds[w->cuts.feeds_n] = NOWHERE;
     w->from = p;
     w->behind = p + (size_t)n * BLOCK;
     w->end = w->feed = 0;
-    seek(r, p);
+    seek(w, 0);
+}
+
+/*
+ * On to the row at p, in the window but not right behind the one before: what is between them took a closer look, and
+ * may have been no row. False: quotes there were not what they looked like, as the line end before p is inside.
+ */
+static bool pass_over(struct window *w, const char *p)
+{
+    seek(w, (uint32_t)(p - w->from));
+    return w->feed && w->cuts.feeds[w->feed - 1] == (uint32_t)(p - w->from) - 1;
 }
 
 /*
@@ -256,11 +267,11 @@ static const uint32_t *find_row(struct reader *r, const char *p, uint32_t *lengt
     bool new = p < w->next || p >= w->behind;
     if (new && (p < w->chunk || p >= w->limit))
         return NULL;
+    if (!new &&p != w->next)
+        new = !pass_over(w, p);
+    if (!new)
+        new = w->cuts.feeds[w->feed] == NOWHERE &&p > w->from;
     if (new)
-        move(r, p);
-    else if (p != w->next)
-        seek(r, p);
-    if (w->cuts.feeds[w->feed] == NOWHERE && !new)
         move(r, p);
     const uint32_t *ends = w->cuts.ends + w->end;
     uint32_t feed = w->cuts.feeds[w->feed], n = r->columns->n;
@@ -402,6 +413,19 @@ static bool check_row(const struct reader *r, struct row *row, const char *end, 
     return false;
 }
 
+/* Cells of the row at p that have quotes, none inside: what they say is between those. */
+static void take_off_quotes(struct reader *r, struct span *spans, const char *p)
+{
+    struct window *w = &r->window;
+    for (uint32_t i = 0; i < r->columns->n; i++) {
+        if (spans[i].begin < spans[i].end && p[spans[i].begin] == r->rule.quote) {
+            spans[i].begin++;
+            spans[i].end--;
+        }
+    }
+    w->quote = find_bit(w, w->quotes, (uint32_t)(w->next - w->from));
+}
+
 /* The row at p as spans, if it is one of those and there is memory for it; else NULL. */
 static struct node *parse_spans(struct reader *r, struct arena *arena, const char *p)
 {
@@ -419,6 +443,8 @@ static struct node *parse_spans(struct reader *r, struct arena *arena, const cha
     }
     node->source = (struct slice){p, (size_t)(end - p)};
     node->line_end = (struct slice){end, (size_t)(next - end)};
+    if (r->window.quote < (uint32_t)(next - r->window.from))
+        take_off_quotes(r, spans, p);
     return node;
 }
 

@@ -101,6 +101,7 @@ uint32_t tm_csv_run(const struct input_dialect *d, const char *p, size_t n, size
 {
     struct line_rule rule = {.skips = true,
                              .comment = d->comment.n ? d->comment.p[0] : '\n',
-                             .quote = d->quote ? d->quote : '\n'};
+                             .quote = d->quote ? d->quote : '\n',
+                             .delimiter = d->delimiter};
     return tm_line_run(&rule, p, n, length);
 }

@@ -397,7 +397,7 @@ static int write_around(struct writer *w, struct buf *out, const struct node *re
     const char *begin = record->source.p, *at = begin;
     const char *end = record->line_end.p + record->line_end.n;
     if (record->spans)
-        at += record->spans[i].begin;
+        at = node_span_source(record, i).p;
     else if (i > 0)
         at = f[-1].source.p + f[-1].source.n + 1;
     buf_append(out, begin, (size_t)(at - begin));
@@ -414,13 +414,13 @@ static bool write_number(struct writer *w, struct buf *out, const struct node *r
         !is_around(w, record) || !w->plain_scalars)
         return false;
     const struct value *v = &record->slots[record->assigned - 1].value;
-    struct span old = record->spans[record->assigned - 1];
+    struct slice old = node_span_source(record, record->assigned - 1);
     if (v->kind != VALUE_INT && v->kind != VALUE_FLOAT)
         return false;
     const char *begin = record->source.p, *end = begin + record->source.n + record->line_end.n;
-    buf_append(out, begin, old.begin);
+    buf_append(out, begin, (size_t)(old.p - begin));
     tm_cell_put_number(out, v);
-    buf_append(out, begin + old.end, (size_t)(end - begin) - old.end);
+    buf_append(out, old.p + old.n, (size_t)(end - old.p) - old.n);
     return true;
 }
 

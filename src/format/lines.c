@@ -1,9 +1,9 @@
 /*
- * Line ends and quotes of 64 bytes at a time, as bits.
+ * Line ends, and the quotes that they may be inside of, 64 bytes at a time, as bits.
  */
 #include "format/lines.h"
 
-#include "base/block.h"
+#include "base/quotes.h"
 
 /* May the line at p be one to skip? */
 static inline bool is_odd(const struct line_rule *rule, const char *p)
@@ -45,14 +45,18 @@ static void run_plain(struct run *run, const char *p, const char *end)
     }
 }
 
-static void run_to_quote(struct run *run, const char *p, const char *end)
+/* To the first quote that wants a closer look. */
+static void run_quoted(struct run *run, const char *p, const char *end)
 {
-    const char wanted[2] = {'\n', run->rule->quote};
+    const char wanted[3] = {run->rule->delimiter, '\n', run->rule->quote};
     block_scan *scan = tm_block_scan();
-    uint64_t bits[2] = {0};
-    for (; end - p >= BLOCK && !bits[1]; p += BLOCK) {
-        scan(p, wanted, 2, bits);
-        if (!take_lines(run, p, block_before(bits[0], bits[1])))
+    struct quotes quotes = QUOTES_AT_START;
+    for (uint64_t marks = 0; end - p >= BLOCK && !marks; p += BLOCK) {
+        uint64_t bits[3];
+        scan(p, wanted, 3, bits);
+        uint64_t feeds = bits[1], ends = bits[0] | feeds;
+        marks = quotes_settle(&quotes, p, bits[2], &ends, &feeds);
+        if (!take_lines(run, p, block_before(feeds, marks)))
             return;
     }
 }
@@ -66,7 +70,7 @@ uint32_t tm_line_run(const struct line_rule *rule, const char *p, size_t n, size
     if (rule->quote == '\n')
         run_plain(&run, p, p + n);
     else
-        run_to_quote(&run, p, p + n);
+        run_quoted(&run, p, p + n);
     *length = (size_t)(run.line - p);
     return run.records;
 }

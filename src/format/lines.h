@@ -11,7 +11,8 @@
 struct line_rule {
     bool skips;   /* there may be lines to skip: one that begins with white space, or ... */
     char comment; /* ... with this byte ('\n': none) is looked at closely */
-    char quote;   /* so is a line with one of these ('\n': none) */
+    char quote;   /* so is one where quotes are not plainly around cells ('\n': there are none), */
+    char delimiter; /* which this stands between */
 };
 
 /* The records of p[0 .. n); returns their number, *length is what they take. */

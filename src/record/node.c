@@ -177,7 +177,7 @@ struct value *tm_node_assign(struct node *n, uint32_t i)
         if (n->filled) {
             tm_node_fill(n);
         } else {
-            f->source.n = n->spans[i].end - n->spans[i].begin;
+            f->source.n = node_span_source(n, i).n;
             f->value.kind = node_span_kind(n, i);
             n->filled = i + 1;
         }

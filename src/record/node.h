@@ -45,8 +45,8 @@ struct field {
 };
 
 /*
- * Where a value stands in its record's source: a CSV cell without quotes and escapes, or a scalar of JSON,
- * a string without escapes or anything else with all its bytes.
+ * Where a value stands in its record's source: what a CSV cell says, without quotes around it, if that stands there
+ * as it is; or a scalar of JSON, a string without escapes, with all its bytes.
  */
 struct span {
     uint32_t begin, end; /* bytes from the source's first */
@@ -77,6 +77,7 @@ struct node {
     enum node_kind kind;
     bool changed;   /* something in here or below was assigned, added or deleted */
     bool reshaped;  /* objects: a field was added or deleted: the names differ from the source's */
+    char quote;     /* with spans: what a cell may stand between in the source; '\0': nothing */
     uint32_t count; /* fields in use, deleted ones included */
     uint32_t cap;
     uint32_t live;       /* fields that are not deleted; == count for arrays, which have no holes */
@@ -145,7 +146,16 @@ static inline struct slice node_span(const struct node *n, uint32_t i)
     return (struct slice){n->source.p + s.begin, s.end - s.begin};
 }
 
-/* And its kind. */
+/* All bytes of the field's own, quotes included. */
+static inline struct slice node_span_source(const struct node *n, uint32_t i)
+{
+    struct slice s = node_span(n, i);
+    /* A cell begins behind a delimiter, or first of all: or behind its quote. */
+    bool quoted = n->quote && s.p > n->source.p && s.p[-1] == n->quote;
+    return quoted ? (struct slice){s.p - 1, s.n + 2} : s;
+}
+
+/* The kind of its value. */
 static inline enum value_kind node_span_kind(const struct node *n, uint32_t i)
 {
     const struct columns *columns = n->columns;

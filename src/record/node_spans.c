@@ -69,7 +69,7 @@ void tm_node_fill(struct node *n)
         }
         if (i + 1 == n->filled)
             continue;
-        f->source = text;
+        f->source = node_span_source(n, i);
         f->value.kind = node_span_kind(n, i);
         f->value.text = text;
     }

@@ -105,38 +105,70 @@ static void test_classes(void **state)
                 check_classes(tm_block_classify_at(way), bytes + shift, blocks);
 }
 
-static void check_cuts(block_cut *cut, const char *p, unsigned blocks)
+/* What one way says of the blocks. */
+struct cuts {
+    struct block_cuts out;
+    uint32_t ends[BLOCK_CUT_ROOM], feeds[BLOCK_CUT_ROOM];
+    uint64_t marks[BLOCK_CUTS], quotes[BLOCK_CUTS];
+};
+
+static void cut(struct cuts *c, block_cut *way, const char *p, unsigned blocks,
+                const struct cut_rule *rule)
 {
-    static uint32_t ends[BLOCK_CUT_ROOM], feeds[BLOCK_CUT_ROOM];
-    static uint64_t marks[BLOCK_CUTS];
-    struct block_cuts out = {.ends = ends, .feeds = feeds, .marks = marks};
-    uint32_t ends_n = 0, feeds_n = 0;
-    cut(p, blocks, ',', '"', &out);
-    for (unsigned i = 0; i < blocks * BLOCK; i++) {
-        if (p[i] == ',' || p[i] == '\n')
-            assert_true(ends_n < out.ends_n && ends[ends_n++] == i);
-        if (p[i] == '\n')
-            assert_true(feeds_n < out.feeds_n && feeds[feeds_n++] == i);
-        assert_true((marks[i / BLOCK] >> i % BLOCK & 1) == (p[i] == '"'));
-    }
-    assert_int_equal(ends_n, out.ends_n);
-    assert_int_equal(feeds_n, out.feeds_n);
+    c->out = (struct block_cuts){
+        .ends = c->ends, .feeds = c->feeds, .marks = c->marks, .quotes = c->quotes};
+    way(p, blocks, rule, &c->out);
 }
 
-/* From no cut to nothing else, in few blocks and in as many as there may be. */
+/* Byte for byte, where there are no quotes. */
+static void check_plain(const struct cuts *c, const char *p, unsigned blocks, char escape)
+{
+    uint32_t ends_n = 0, feeds_n = 0;
+    for (unsigned i = 0; i < blocks * BLOCK; i++) {
+        if (p[i] == ',' || p[i] == '\n')
+            assert_true(ends_n < c->out.ends_n && c->ends[ends_n++] == i);
+        if (p[i] == '\n')
+            assert_true(feeds_n < c->out.feeds_n && c->feeds[feeds_n++] == i);
+        assert_true((c->marks[i / BLOCK] >> i % BLOCK & 1) == (escape != '\n' && p[i] == escape));
+        assert_true(!c->quotes[i / BLOCK]);
+    }
+    assert_int_equal(ends_n, c->out.ends_n);
+    assert_int_equal(feeds_n, c->out.feeds_n);
+}
+
+static void check_same(const struct cuts *a, const struct cuts *b, unsigned blocks)
+{
+    assert_int_equal(a->out.ends_n, b->out.ends_n);
+    assert_int_equal(a->out.feeds_n, b->out.feeds_n);
+    assert_memory_equal(a->ends, b->ends, a->out.ends_n * sizeof *a->ends);
+    assert_memory_equal(a->feeds, b->feeds, a->out.feeds_n * sizeof *a->feeds);
+    assert_memory_equal(a->marks, b->marks, blocks * sizeof *a->marks);
+    assert_memory_equal(a->quotes, b->quotes, blocks * sizeof *a->quotes);
+}
+
+/* From no cut to nothing else, in few blocks and in as many as there may be. What quotes mean: test_csv. */
 static void test_cuts(void **state)
 {
     (void)state;
     static char bytes[BLOCK_CUTS * BLOCK + 32];
-    for (int round = 0; round < 600; round++) {
+    static struct cuts first, other;
+    for (int round = 0; round < 1200; round++) {
         int others = round % 100;
         for (unsigned i = 0; i < sizeof bytes; i++)
-            bytes[i] = ",\n,\""[rand() % 4];
+            bytes[i] = ",\n,\"\\\r"[rand() % 6];
         for (unsigned i = 0; i < sizeof bytes; i++)
             bytes[i] = rand() % 100 < others ? 'x' : bytes[i];
         unsigned blocks = round % 3 ? (unsigned)round % 5 : BLOCK_CUTS;
-        for (unsigned way = 0; tm_block_cut_at(way); way++)
-            check_cuts(tm_block_cut_at(way), bytes + round % 32, blocks);
+        const struct cut_rule rules[] = {{',', '\n', '\\'}, {',', '\n', '\n'}, {',', '"', '\n'}};
+        const struct cut_rule *rule = &rules[round % 7 % 3];
+        const char *p = bytes + round % 32;
+        cut(&first, tm_block_cut_at(0), p, blocks, rule);
+        if (rule->quote == '\n')
+            check_plain(&first, p, blocks, rule->escape);
+        for (unsigned way = 1; tm_block_cut_at(way); way++) {
+            cut(&other, tm_block_cut_at(way), p, blocks, rule);
+            check_same(&first, &other, blocks);
+        }
     }
 }
 

@@ -439,6 +439,20 @@ static void test_chunks(void **state)
         "1,2\n",
         "1,2,3,4\n",
         "a\"b,c,d\n",
+        "\"q\",b,\"c\"\r\n",
+        "\"\",\"\",\"\"\n",
+        ",\"a,b\",\n",
+        "\"a\"\r,b,c\n",
+        "\"a\" ,b,c\n",
+        "a,\"b\"c,d\n",
+        "a,\"b\n\",c\n",
+        "a,b,\"\n",
+        "#\"\n",
+        "#,\"a\n",
+        "#,\"a\",b\n",
+        "\"a\"\n",
+        "\"a\",\"b\"\r\n",
+        "\"long enough, in quotes, to go over more than a single block of all those\",y,\"z\"\n",
         "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl,x,y\n",
     };
     static const struct slice names[] = {{"a", 1}, {"b", 1}, {"c", 1}};
@@ -452,9 +466,11 @@ static void test_chunks(void **state)
     srand(7);
     size_t begin = 0, n = sizeof chunk;
     for (int round = 0; round < 3000; round++) {
-        bool plain = round % 4 == 0;
+        bool plain = round % 4 == 0, quoted = round % 4 == 1;
         for (size_t at = begin; at < n;) {
-            const char *line = lines[rand() % (plain ? 3 : (int)(sizeof lines / sizeof *lines))];
+            const char *line = lines[rand() % (plain ? 4 : (int)(sizeof lines / sizeof *lines))];
+            if (quoted && rand() % 64)
+                line = lines[9 + rand() % 3];
             size_t length = strlen(line);
             if (length > n - at)
                 length = n - at;

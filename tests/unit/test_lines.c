@@ -30,10 +30,33 @@ static uint32_t next_random(uint64_t *state)
     return (uint32_t)(*state >> 33);
 }
 
+/* Cells, most of them in quotes as they should be. */
+static void fill_cells(char *p, size_t n, uint64_t *state)
+{
+    static const char *const cells[] = {"\"x\"",      "\"x,y\"",  "\"\"",    "'x'",  "x",   "'a;b'",
+                                        "\"x\"\"y\"", "\"x\ny\"", "\"x\"\r", "x\"y", "'x'y"};
+    static const char between[] = ",,,,,;;\t\n\n";
+    for (size_t i = 0; i < n;) {
+        uint32_t r = next_random(state);
+        const char *cell = cells[r % 64 < 11 ? r % 64 : r % 6];
+        size_t length = strlen(cell);
+        if (length > n - i)
+            length = n - i;
+        memcpy(p + i, cell, length);
+        i += length;
+        if (i < n)
+            p[i++] = between[(r >> 16) % (sizeof between - 1)];
+    }
+}
+
 /* Mostly letters; the rarer the odd bytes, the longer the runs. */
 static void fill(char *p, size_t n, unsigned rare, uint64_t *state)
 {
-    static const char odd[] = "\"'#/ \t\r\n\n";
+    static const char odd[] = "\"'#/ \t\r\n\n,;";
+    if (next_random(state) % 2) {
+        fill_cells(p, n, state);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         uint32_t r = next_random(state);
         p[i] = r % rare == 0 ? odd[(r >> 16) % (sizeof odd - 1)] : r % 11 == 0 ? '\n' : 'x';

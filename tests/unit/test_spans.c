@@ -60,7 +60,8 @@ static void make_csv(struct pair *x, const struct columns *columns)
     static char text[512];
     size_t n = 0;
     for (unsigned i = 0; i < COLUMNS; i++)
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", i ? "," : "", some_value());
+        n += (size_t)snprintf(text + n, sizeof text - n, rand() % 3 ? "%s%s" : "%s\"%s\"",
+                              i ? "," : "", some_value());
     n += (size_t)snprintf(text + n, sizeof text - n, "%s", rand() % 2 ? "\n" : "\r\n");
     memset(text + n, '\n', sizeof text - n);
     struct slice all = {text, sizeof text};
@@ -196,7 +197,6 @@ static void play(struct pair *x)
     struct buf out[2];
     tm_buf_init(&out[0]);
     tm_buf_init(&out[1]);
-    assert_non_null(x->lazy->spans);
     assert_null(x->whole->spans);
     for (int steps = rand() % 6; steps >= 0; steps--) {
         struct step s = some_step(x->lazy->count);
@@ -219,15 +219,19 @@ static void test_csv(void **state)
     struct columns columns = {
         .n = COLUMNS, .names = names, .raw = names, .delimiter = ',', .quote = '"'};
     struct pair x;
+    int spans = 0;
     srand(5);
     tm_arena_init(&x.arena);
     for (int round = 0; round < 40000; round++) {
         columns.as_text = round % 2 ? as_text : NULL;
         make_csv(&x, &columns);
+        spans += x.lazy->spans != NULL;
         play(&x);
         tm_arena_reset(&x.arena);
     }
     tm_arena_release(&x.arena);
+    /* A few rows take a closer look: with CR LF behind a quote where two blocks meet. */
+    assert_true(spans > 39000);
 }
 
 int main(void)
