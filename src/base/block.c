@@ -24,6 +24,9 @@
 #define VECTORS false
 #endif
 
+/* Bit i of bits[k]: byte i of the block at p is wanted[k]; `n` of them. */
+typedef void block_scan(const char *p, const char *wanted, unsigned n, uint64_t *bits);
+
 static void scan_any(const char *p, const char *wanted, unsigned n, uint64_t *bits)
 {
     for (unsigned k = 0; k < n; k++) {
@@ -53,16 +56,32 @@ static char watched(const struct cut_rule *rule)
     return rule->quote != '\n' ? rule->quote : rule->escape;
 }
 
-/* Block `b`, in which `seen` are the bytes that are watched for. */
-static inline void settle(const struct cut_rule *rule, struct quotes *q, const char *block,
-                          uint32_t b, uint64_t seen, uint64_t *ends, uint64_t *feeds,
-                          struct block_cuts *out)
+/* A block, in which `seen` are the bytes that are watched for: the marks. */
+static inline uint64_t settle(const struct cut_rule *rule, struct quotes *q, const char *block,
+                              uint64_t seen, uint64_t *ends, uint64_t *feeds)
 {
-    bool quotes = rule->quote != '\n';
-    out->quotes[b] = quotes ? seen : 0;
-    out->marks[b] = rule->escape != '\n' ? seen : 0;
-    if (quotes)
-        out->marks[b] = quotes_settle(q, block, seen, ends, feeds);
+    if (rule->quote != '\n')
+        return quotes_settle(q, block, seen, ends, feeds);
+    return rule->escape != '\n' ? seen : 0;
+}
+
+static void lines_by(block_scan *scan, const char *p, unsigned blocks, const struct cut_rule *rule,
+                     struct quotes *q, uint64_t *feeds, uint64_t *marks)
+{
+    const char wanted[3] = {rule->delimiter, '\n', watched(rule)};
+    for (unsigned b = 0; b < blocks; b++, p += BLOCK) {
+        uint64_t bits[3];
+        scan(p, wanted, 3, bits);
+        uint64_t ends = bits[0] | bits[1];
+        feeds[b] = bits[1];
+        marks[b] = settle(rule, q, p, bits[2], &ends, &feeds[b]);
+    }
+}
+
+static void lines_any(const char *p, unsigned blocks, const struct cut_rule *rule, struct quotes *q,
+                      uint64_t *feeds, uint64_t *marks)
+{
+    lines_by(scan_any, p, blocks, rule, q, feeds, marks);
 }
 
 static void cut_by(block_scan *scan, const char *p, unsigned blocks, const struct cut_rule *rule,
@@ -75,7 +94,8 @@ static void cut_by(block_scan *scan, const char *p, unsigned blocks, const struc
         uint64_t bits[3];
         scan(p, wanted, 3, bits);
         uint64_t ends = bits[0] | bits[1], feeds = bits[1];
-        settle(rule, &q, p, b, bits[2], &ends, &feeds, out);
+        out->quotes[b] = rule->quote != '\n' ? bits[2] : 0;
+        out->marks[b] = settle(rule, &q, p, bits[2], &ends, &feeds);
         out->ends_n = put_offsets(out->ends, out->ends_n, ends, b * BLOCK);
         out->feeds_n = put_offsets(out->feeds, out->feeds_n, feeds, b * BLOCK);
     }
@@ -134,6 +154,12 @@ static void find_sse2(const char *p, unsigned blocks, char wanted, uint64_t *bit
         scan_sse2(p, &wanted, 1, bits + b);
 }
 
+static void lines_sse2(const char *p, unsigned blocks, const struct cut_rule *rule,
+                       struct quotes *q, uint64_t *feeds, uint64_t *marks)
+{
+    lines_by(scan_sse2, p, blocks, rule, q, feeds, marks);
+}
+
 static void cut_sse2(const char *p, unsigned blocks, const struct cut_rule *rule,
                      struct block_cuts *out)
 {
@@ -169,16 +195,6 @@ FOR_AVX2 static inline uint64_t bits_of(__m256i low, __m256i high)
            (unsigned)_mm256_movemask_epi8(low);
 }
 
-FOR_AVX2 static void scan_avx2(const char *p, const char *wanted, unsigned n, uint64_t *bits)
-{
-    const __m256i *q = (const __m256i *)(const void *)p;
-    __m256i low = _mm256_loadu_si256(q), high = _mm256_loadu_si256(q + 1);
-    for (unsigned k = 0; k < n; k++) {
-        const __m256i c = _mm256_set1_epi8(wanted[k]);
-        bits[k] = bits_of(_mm256_cmpeq_epi8(low, c), _mm256_cmpeq_epi8(high, c));
-    }
-}
-
 FOR_AVX2 static void find_avx2(const char *p, unsigned blocks, char wanted, uint64_t *bits)
 {
     const __m256i c = _mm256_set1_epi8(wanted);
@@ -205,22 +221,54 @@ FOR_AVX2 static inline uint32_t put_offsets_avx2(uint32_t *to, uint32_t n, uint6
     return behind;
 }
 
+/* What is looked for, in all bytes of a vector. */
+struct vectors {
+    __m256i delimiter, feed, watched;
+};
+
+FOR_AVX2 static inline struct vectors vectors_of(const struct cut_rule *rule)
+{
+    return (struct vectors){_mm256_set1_epi8(rule->delimiter), _mm256_set1_epi8('\n'),
+                            _mm256_set1_epi8(watched(rule))};
+}
+
+/* Of the block at p: *ends, *feeds, and what is watched for. */
+FOR_AVX2 static inline uint64_t look_avx2(const char *p, const struct vectors *v, uint64_t *ends,
+                                          uint64_t *feeds)
+{
+    const __m256i *at = (const __m256i *)(const void *)p;
+    __m256i x = _mm256_loadu_si256(at), y = _mm256_loadu_si256(at + 1);
+    __m256i xf = _mm256_cmpeq_epi8(x, v->feed), yf = _mm256_cmpeq_epi8(y, v->feed);
+    __m256i xe = _mm256_or_si256(_mm256_cmpeq_epi8(x, v->delimiter), xf);
+    __m256i ye = _mm256_or_si256(_mm256_cmpeq_epi8(y, v->delimiter), yf);
+    *ends = bits_of(xe, ye);
+    *feeds = bits_of(xf, yf);
+    return bits_of(_mm256_cmpeq_epi8(x, v->watched), _mm256_cmpeq_epi8(y, v->watched));
+}
+
+FOR_AVX2 static void lines_avx2(const char *p, unsigned blocks, const struct cut_rule *rule,
+                                struct quotes *q, uint64_t *feeds, uint64_t *marks)
+{
+    const struct vectors v = vectors_of(rule);
+    struct quotes at = *q;
+    for (unsigned b = 0; b < blocks; b++, p += BLOCK) {
+        uint64_t ends, seen = look_avx2(p, &v, &ends, &feeds[b]);
+        marks[b] = settle(rule, &at, p, seen, &ends, &feeds[b]);
+    }
+    *q = at;
+}
+
 FOR_AVX2 static void cut_avx2(const char *p, unsigned blocks, const struct cut_rule *rule,
                               struct block_cuts *out)
 {
-    const __m256i d = _mm256_set1_epi8(rule->delimiter), f = _mm256_set1_epi8('\n');
-    const __m256i w = _mm256_set1_epi8(watched(rule));
+    const struct vectors v = vectors_of(rule);
+    const bool quotes = rule->quote != '\n';
     struct quotes q = QUOTES_AT_START;
     uint32_t ends_n = 0, feeds_n = 0;
     for (uint32_t b = 0; b < blocks; b++, p += BLOCK) {
-        const __m256i *at = (const __m256i *)(const void *)p;
-        __m256i x = _mm256_loadu_si256(at), y = _mm256_loadu_si256(at + 1);
-        __m256i xf = _mm256_cmpeq_epi8(x, f), yf = _mm256_cmpeq_epi8(y, f);
-        __m256i xe = _mm256_or_si256(_mm256_cmpeq_epi8(x, d), xf);
-        __m256i ye = _mm256_or_si256(_mm256_cmpeq_epi8(y, d), yf);
-        uint64_t ends = bits_of(xe, ye), feeds = bits_of(xf, yf);
-        uint64_t seen = bits_of(_mm256_cmpeq_epi8(x, w), _mm256_cmpeq_epi8(y, w));
-        settle(rule, &q, p, b, seen, &ends, &feeds, out);
+        uint64_t ends, feeds, seen = look_avx2(p, &v, &ends, &feeds);
+        out->quotes[b] = quotes ? seen : 0;
+        out->marks[b] = settle(rule, &q, p, seen, &ends, &feeds);
         ends_n = put_offsets_avx2(out->ends, ends_n, ends, b * BLOCK);
         feeds_n = put_offsets(out->feeds, feeds_n, feeds, b * BLOCK);
     }
@@ -256,23 +304,23 @@ FOR_AVX2 static void classify_avx2(const char *p, unsigned blocks, const struct 
 
 /* Of one kind of processor, what it can do. */
 struct way {
-    block_scan *scan;
     block_find *find;
     block_classify *classify;
     block_cut *cut;
+    block_lines *lines;
 };
 
 static struct way way_at(unsigned i)
 {
 #if VECTORS
     static const struct way ways[] = {
-        {scan_any, find_any, classify_any, cut_any},
-        {scan_sse2, find_sse2, classify_sse2, cut_sse2},
-        {scan_avx2, find_avx2, classify_avx2, cut_avx2},
+        {find_any, classify_any, cut_any, lines_any},
+        {find_sse2, classify_sse2, cut_sse2, lines_sse2},
+        {find_avx2, classify_avx2, cut_avx2, lines_avx2},
     };
     unsigned n = HAS_AVX2 ? 3 : 2;
 #else
-    static const struct way ways[] = {{scan_any, find_any, classify_any, cut_any}};
+    static const struct way ways[] = {{find_any, classify_any, cut_any, lines_any}};
     unsigned n = 1;
 #endif
     return i < n ? ways[i] : (struct way){NULL, NULL, NULL, NULL};
@@ -281,14 +329,9 @@ static struct way way_at(unsigned i)
 static struct way best_way(void)
 {
     struct way best = way_at(0);
-    for (unsigned i = 1; way_at(i).scan; i++)
+    for (unsigned i = 1; way_at(i).find; i++)
         best = way_at(i);
     return best;
-}
-
-block_scan *tm_block_scan_at(unsigned i)
-{
-    return way_at(i).scan;
 }
 
 block_find *tm_block_find_at(unsigned i)
@@ -306,9 +349,9 @@ block_cut *tm_block_cut_at(unsigned i)
     return way_at(i).cut;
 }
 
-block_scan *tm_block_scan(void)
+block_lines *tm_block_lines_at(unsigned i)
 {
-    return best_way().scan;
+    return way_at(i).lines;
 }
 
 block_find *tm_block_find(void)
@@ -324,4 +367,9 @@ block_classify *tm_block_classify(void)
 block_cut *tm_block_cut(void)
 {
     return best_way().cut;
+}
+
+block_lines *tm_block_lines(void)
+{
+    return best_way().lines;
 }

@@ -11,20 +11,13 @@
 
 #define BLOCK 64
 
-/* Bit i of bits[k]: byte i of the block at p is wanted[k]; `n` of them. */
-typedef void block_scan(const char *p, const char *wanted, unsigned n, uint64_t *bits);
-
-/* The best way that this processor has; with TM_PORTABLE the one for all. */
-block_scan *tm_block_scan(void);
-
-/* All ways that this processor has, from the slowest to the best: NULL behind the last. For tests. */
-block_scan *tm_block_scan_at(unsigned i);
-
 /* Bit i of bits[b]: byte i of block b, of the `blocks` at p, is `wanted`. */
 typedef void block_find(const char *p, unsigned blocks, char wanted, uint64_t *bits);
 
-/* As tm_block_scan() and tm_block_scan_at(). */
+/* The best way that this processor has; with TM_PORTABLE the one for all. */
 block_find *tm_block_find(void);
+
+/* All ways that this processor has, from the slowest to the best: NULL behind the last. For tests. */
 block_find *tm_block_find_at(unsigned i);
 
 /* Of the bytes of blocks, as bits, a word for each block: */
@@ -37,13 +30,33 @@ struct block_classes {
 /* The classes of the `blocks` blocks at p. */
 typedef void block_classify(const char *p, unsigned blocks, const struct block_classes *out);
 
-/* As tm_block_scan() and tm_block_scan_at(). */
+/* As tm_block_find() and tm_block_find_at(). */
 block_classify *tm_block_classify(void);
 block_classify *tm_block_classify_at(unsigned i);
 
+/* How rows are cut. */
+struct cut_rule {
+    char delimiter;
+    char quote;  /* what is inside these cuts nothing, see quotes.h; '\n': there are none */
+    char escape; /* where there are none: gets a mark; '\n': nothing does */
+};
+
+struct quotes;
+
 /*
- * Where up to BLOCK_CUTS blocks of rows, the first of which begins a row, are cut, as offsets from that. Arrays have
- * room for BLOCK_CUT_ROOM.
+ * For each of the blocks at p, a word: where in it LF stands outside of quotes, and what wants a closer look. *q is
+ * what is known where they begin, and then where they end.
+ */
+typedef void block_lines(const char *p, unsigned blocks, const struct cut_rule *rule,
+                         struct quotes *q, uint64_t *feeds, uint64_t *marks);
+
+/* As tm_block_find() and tm_block_find_at(). */
+block_lines *tm_block_lines(void);
+block_lines *tm_block_lines_at(unsigned i);
+
+/*
+ * Where up to BLOCK_CUTS blocks, the first of which begins a row, are cut, as offsets from that. Arrays have room for
+ * BLOCK_CUT_ROOM.
  */
 struct block_cuts {
     uint32_t *ends, ends_n;   /* what is `delimiter` or LF, */
@@ -55,16 +68,10 @@ struct block_cuts {
 #define BLOCK_CUTS     64u
 #define BLOCK_CUT_ROOM ((size_t)BLOCK_CUTS * BLOCK + 16)
 
-struct cut_rule {
-    char delimiter;
-    char quote;  /* what is inside these cuts nothing, see quotes.h; '\n': there are none */
-    char escape; /* where there are none: gets a mark; '\n': nothing does */
-};
-
 typedef void block_cut(const char *p, unsigned blocks, const struct cut_rule *rule,
                        struct block_cuts *out);
 
-/* As tm_block_scan() and tm_block_scan_at(). */
+/* As tm_block_find() and tm_block_find_at(). */
 block_cut *tm_block_cut(void);
 block_cut *tm_block_cut_at(unsigned i);
 

@@ -6,7 +6,7 @@
 #ifndef TM_BASE_QUOTES_H
 #define TM_BASE_QUOTES_H
 
-#include "base/block.h"
+#include <stdint.h>
 
 /* What is known where a block begins. */
 struct quotes {

@@ -3,6 +3,7 @@
  */
 #include "format/lines.h"
 
+#include "base/block.h"
 #include "base/quotes.h"
 
 /* May the line at p be one to skip? */
@@ -29,35 +30,28 @@ static inline bool take_lines(struct run *run, const char *block, uint64_t ends)
     return true;
 }
 
-/* Where quotes mean nothing, more and more blocks are looked at at once: the run may end soon. */
-static void run_plain(struct run *run, const char *p, const char *end)
+/*
+ * The lines of whole blocks, to the first mark. More and more blocks are looked at at once: the run may end
+ * soon.
+ */
+static void run_blocks(struct run *run, const char *p, const char *end)
 {
     enum { MOST = 32 };
-    uint64_t ends[MOST];
-    block_find *find = tm_block_find();
+    const struct cut_rule rule = {run->rule->delimiter, run->rule->quote, '\n'};
+    uint64_t feeds[MOST], marks[MOST] = {0};
+    struct quotes quotes = QUOTES_AT_START;
+    block_find *find = rule.quote == '\n' ? tm_block_find() : NULL;
+    block_lines *lines = tm_block_lines();
     for (size_t most = 1; end - p >= BLOCK; most = most < MOST ? 2 * most : MOST) {
         size_t left = (size_t)(end - p) / BLOCK;
         unsigned n = (unsigned)(left < most ? left : most);
-        find(p, n, '\n', ends);
+        if (find)
+            find(p, n, '\n', feeds);
+        else
+            lines(p, n, &rule, &quotes, feeds, marks);
         for (unsigned i = 0; i < n; i++, p += BLOCK)
-            if (!take_lines(run, p, ends[i]))
+            if (!take_lines(run, p, block_before(feeds[i], marks[i])) || marks[i])
                 return;
-    }
-}
-
-/* To the first quote that wants a closer look. */
-static void run_quoted(struct run *run, const char *p, const char *end)
-{
-    const char wanted[3] = {run->rule->delimiter, '\n', run->rule->quote};
-    block_scan *scan = tm_block_scan();
-    struct quotes quotes = QUOTES_AT_START;
-    for (uint64_t marks = 0; end - p >= BLOCK && !marks; p += BLOCK) {
-        uint64_t bits[3];
-        scan(p, wanted, 3, bits);
-        uint64_t feeds = bits[1], ends = bits[0] | feeds;
-        marks = quotes_settle(&quotes, p, bits[2], &ends, &feeds);
-        if (!take_lines(run, p, block_before(feeds, marks)))
-            return;
     }
 }
 
@@ -67,10 +61,7 @@ uint32_t tm_line_run(const struct line_rule *rule, const char *p, size_t n, size
     *length = 0;
     if (n == 0 || is_odd(rule, p))
         return 0;
-    if (rule->quote == '\n')
-        run_plain(&run, p, p + n);
-    else
-        run_quoted(&run, p, p + n);
+    run_blocks(&run, p, p + n);
     *length = (size_t)(run.line - p);
     return run.records;
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/block.h"
+#include "base/quotes.h"
 
 static uint64_t expected(const char *p, char wanted)
 {
@@ -20,18 +21,6 @@ static uint64_t expected(const char *p, char wanted)
     return bits;
 }
 
-static void check(block_scan *scan, const char *p)
-{
-    static const char wanted[3] = {'\n', ',', '"'};
-    for (unsigned n = 0; n <= 3; n++) {
-        uint64_t bits[4] = {7, 7, 7, 7};
-        scan(p, wanted, n, bits);
-        for (unsigned k = 0; k < n; k++)
-            assert_true(bits[k] == expected(p, wanted[k]));
-        assert_true(bits[n] == 7);
-    }
-}
-
 static void check_find(block_find *find, const char *p, unsigned blocks)
 {
     uint64_t bits[5] = {7, 7, 7, 7, 7};
@@ -39,32 +28,6 @@ static void check_find(block_find *find, const char *p, unsigned blocks)
     for (unsigned b = 0; b < blocks; b++)
         assert_true(bits[b] == expected(p + (size_t)b * BLOCK, ','));
     assert_true(bits[blocks] == 7);
-}
-
-/* Every byte at every place, at every alignment. */
-static void test_places(void **state)
-{
-    (void)state;
-    for (unsigned way = 0; tm_block_scan_at(way); way++)
-        for (unsigned shift = 0; shift < 32; shift++)
-            for (unsigned at = 0; at < BLOCK; at++) {
-                char bytes[BLOCK + 32] = {0};
-                bytes[shift + at] = ",\n\""[at % 3];
-                check(tm_block_scan_at(way), bytes + shift);
-            }
-}
-
-static void test_random(void **state)
-{
-    (void)state;
-    srand(1);
-    for (int round = 0; round < 20000; round++) {
-        char bytes[BLOCK];
-        for (unsigned i = 0; i < BLOCK; i++)
-            bytes[i] = round % 2 ? "\n,\"x"[rand() % 4] : (char)rand();
-        for (unsigned way = 0; tm_block_scan_at(way); way++)
-            check(tm_block_scan_at(way), bytes);
-    }
 }
 
 static void test_find(void **state)
@@ -136,6 +99,24 @@ static void check_plain(const struct cuts *c, const char *p, unsigned blocks, ch
     assert_int_equal(feeds_n, c->out.feeds_n);
 }
 
+/* The lines of one way are the feeds and marks of its cuts, be they asked for at once or in two parts. */
+static void check_lines(const struct cuts *c, block_lines *way, const char *p, unsigned blocks,
+                        const struct cut_rule *rule)
+{
+    uint64_t feeds[BLOCK_CUTS], marks[BLOCK_CUTS];
+    struct quotes q = QUOTES_AT_START;
+    unsigned half = blocks / 2;
+    uint32_t n = 0;
+    way(p, half, rule, &q, feeds, marks);
+    way(p + (size_t)half * BLOCK, blocks - half, rule, &q, feeds + half, marks + half);
+    assert_memory_equal(marks, c->marks, blocks * sizeof *marks);
+    for (unsigned b = 0; b < blocks; b++)
+        for (; feeds[b]; feeds[b] &= feeds[b] - 1)
+            assert_true(n < c->out.feeds_n &&
+                        c->feeds[n++] == b * BLOCK + (unsigned)__builtin_ctzll(feeds[b]));
+    assert_int_equal(n, c->out.feeds_n);
+}
+
 static void check_same(const struct cuts *a, const struct cuts *b, unsigned blocks)
 {
     assert_int_equal(a->out.ends_n, b->out.ends_n);
@@ -165,6 +146,8 @@ static void test_cuts(void **state)
         cut(&first, tm_block_cut_at(0), p, blocks, rule);
         if (rule->quote == '\n')
             check_plain(&first, p, blocks, rule->escape);
+        for (unsigned way = 0; tm_block_lines_at(way); way++)
+            check_lines(&first, tm_block_lines_at(way), p, blocks, rule);
         for (unsigned way = 1; tm_block_cut_at(way); way++) {
             cut(&other, tm_block_cut_at(way), p, blocks, rule);
             check_same(&first, &other, blocks);
@@ -176,14 +159,15 @@ static void test_choice(void **state)
 {
     (void)state;
     unsigned n = 0;
-    while (tm_block_scan_at(n))
+    while (tm_block_find_at(n))
         n++;
     assert_true(n >= 1);
-    assert_true(tm_block_scan() == tm_block_scan_at(n - 1));
     assert_true(tm_block_find() == tm_block_find_at(n - 1));
     assert_true(!tm_block_find_at(n));
     assert_true(tm_block_cut() == tm_block_cut_at(n - 1));
     assert_true(!tm_block_cut_at(n));
+    assert_true(tm_block_lines() == tm_block_lines_at(n - 1));
+    assert_true(!tm_block_lines_at(n));
     assert_true(tm_block_classify() == tm_block_classify_at(n - 1));
     assert_true(!tm_block_classify_at(n));
 }
@@ -200,7 +184,6 @@ static void test_before(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_places),  cmocka_unit_test(test_random),
         cmocka_unit_test(test_classes), cmocka_unit_test(test_choice),
         cmocka_unit_test(test_before),  cmocka_unit_test(test_find),
         cmocka_unit_test(test_cuts),
