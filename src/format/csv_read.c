@@ -69,9 +69,8 @@ struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct col
     r->columns = columns;
     r->shape = tm_shape_new();
     r->cells = columns->skipped ? columns->cells : columns->n;
-    r->spans = columns->n && !columns->skipped && tm_node_like(&r->like, columns->n, SPARE_FIELDS);
+    r->spans = columns->n && !columns->skipped && tm_node_like(&r->like, columns, SPARE_FIELDS);
     r->like.origin = tm_csv_origin(r);
-    r->like.columns = columns;
     r->like.quote = d->escapes ? '\0' : d->quote;
     r->like.shape = r->shape;
     r->rule = (struct cut_rule){.delimiter = d->delimiter,

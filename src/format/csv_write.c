@@ -305,7 +305,7 @@ static int write_own(struct writer *w, struct buf *out, const struct node *recor
     uint32_t left = record->live;
     row.lonely = left == 1;
     for (uint32_t i = 0; left > 0;) {
-        if (node_fields(record)[i].value.kind == VALUE_NONE) {
+        if (!node_is_there(record, i)) {
             i++;
             continue;
         }

@@ -40,7 +40,7 @@ static bool is_nested(const struct value *v)
 static bool has_nested(const struct node *record)
 {
     for (uint32_t i = 0; i < record->count; i++)
-        if (is_nested(&node_fields(record)[i].value))
+        if (!node_is_span(record, i) && is_nested(&record->slots[i].value))
             return true;
     return false;
 }

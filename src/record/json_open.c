@@ -130,7 +130,7 @@ bool tm_json_has_source(const struct node *n)
     if (!n->source.p)
         return false;
     if (n->spans)
-        return !n->columns;
+        return false;
     if (n->originals)
         return node_fields(n)[0].start != NULL;
     return n->source.n && (n->source.p[0] == '{' || n->source.p[0] == '[');

@@ -78,14 +78,10 @@ int tm_node_get(struct node *n, uint32_t i, struct value *out)
 {
     assert(i < n->count);
     if (node_is_span(n, i)) {
-        struct slice text = node_span(n, i);
-        enum value_kind kind = node_span_kind(n, i);
-        if (kind == VALUE_JSON)
-            return tm_json_decode(n->arena, text, n, out);
-        if (kind == VALUE_CELL)
-            tm_cell_value(text, out);
+        if (node_span_kind(n, i) == VALUE_CELL)
+            tm_cell_value(node_span(n, i), out);
         else
-            *out = (struct value){.kind = kind, .text = text};
+            *out = (struct value){.kind = VALUE_TEXT, .text = node_span(n, i)};
         return TIDEMILL_OK;
     }
     struct field *f = &n->slots[i];
@@ -177,6 +173,7 @@ struct value *tm_node_assign(struct node *n, uint32_t i)
         if (n->filled) {
             tm_node_fill(n);
         } else {
+            f->key = n->columns->names[i];
             f->source.n = node_span_source(n, i).n;
             f->value.kind = node_span_kind(n, i);
             n->filled = i + 1;

@@ -44,10 +44,7 @@ struct field {
                             with escapes was decoded (source stays); VALUE_NONE: deleted */
 };
 
-/*
- * Where a value stands in its record's source: what a CSV cell says, without quotes around it, if that stands there
- * as it is; or a scalar of JSON, a string without escapes, with all its bytes.
- */
+/* Where in its row stands what a CSV cell says, without quotes around it, if it stands there as it is. */
 struct span {
     uint32_t begin, end; /* bytes from the source's first */
 };
@@ -111,21 +108,20 @@ struct node {
 /* An empty node with room for `cap` fields; NULL when memory is out. */
 struct node *tm_node_new(struct arena *arena, enum node_kind kind, uint32_t cap);
 /*
- * Records that are spans, n of them, with room for `spare` fields more: what is to be copied for each. Who reads
- * them sets what else they have in common: with `columns` values are cells of these, without they are JSON.
- * False: there are too many.
+ * Rows that are spans, of all columns, with room for `spare` fields more: what is to be copied for each. Who reads
+ * them sets what else they have in common. False: there are too many.
  */
-bool tm_node_like(struct node *like, uint32_t n, uint32_t spare);
+bool tm_node_like(struct node *like, const struct columns *columns, uint32_t spare);
 /*
  * Such a record. The caller writes its spans to *spans, and sets the source that they lie in. NULL when memory is
  * out.
  */
 struct node *tm_node_new_spans(struct arena *arena, const struct node *like, struct span **spans);
 
-/* Fill the slots of a record that has spans: it has none any more. */
+/* Fill the slots of a row that has spans: it has none any more. */
 void tm_node_fill(struct node *n);
 
-/* All fields. Nobody sees that a record fills its slots when it is asked, so that it may be a const one. */
+/* All fields. Nobody sees that a row fills its slots when it is asked, so that it may be a const one. */
 static inline struct field *node_fields(const struct node *n)
 {
     if (n->spans)
@@ -158,10 +154,7 @@ static inline struct slice node_span_source(const struct node *n, uint32_t i)
 /* The kind of its value. */
 static inline enum value_kind node_span_kind(const struct node *n, uint32_t i)
 {
-    const struct columns *columns = n->columns;
-    if (!columns)
-        return VALUE_JSON;
-    return columns->as_text && columns->as_text[i] ? VALUE_TEXT : VALUE_CELL;
+    return n->columns->as_text && n->columns->as_text[i] ? VALUE_TEXT : VALUE_CELL;
 }
 
 /* Is field `i` (< count) there, not deleted? */

@@ -204,16 +204,15 @@ static inline bool lj_push_json(lua_State *L, struct slice text)
 enum value_kind tm_lj_view_push_field(lua_State *L, int index, struct view *v, uint32_t i)
 {
     /* To push a text may run finalizers: the field is not looked at again. */
-    bool span = node_is_span(v->node, i);
-    const struct value *from = &v->node->slots[i].value;
-    enum value_kind kind = span ? node_span_kind(v->node, i) : from->kind;
+    const struct node *n = v->node;
+    bool span = node_is_span(n, i);
+    enum value_kind kind = span ? node_span_kind(n, i) : n->slots[i].value.kind;
     struct value value;
-    if (kind == VALUE_JSON || kind == VALUE_CELL) {
-        struct slice text = span ? node_span(v->node, i) : from->text;
-        if (kind == VALUE_CELL)
-            lj_push_cell(L, text);
-        if (kind == VALUE_CELL || lj_push_json(L, text))
-            return kind;
+    if (kind == VALUE_JSON && lj_push_json(L, n->slots[i].value.text))
+        return kind;
+    if (kind == VALUE_CELL) {
+        lj_push_cell(L, span ? node_span(n, i) : n->slots[i].value.text);
+        return kind;
     }
     if (tm_node_get(v->node, i, &value))
         tm_lj_memory(L);

@@ -1,5 +1,5 @@
 /*
- * Records that are spans: whatever is done with one, in whatever order, it is as if all of its fields had
+ * Rows that are spans: whatever is done with one, in whatever order, it is as if all of its fields had
  * been there from the start.
  */
 #include <setjmp.h>
@@ -32,6 +32,13 @@ static const char *some_value(void)
     static const char *const values[] = {
         "1", "-2.50", "007", "x", "", "{}", "true", "1e3", "long text that goes on"};
     return values[(unsigned)rand() % 9];
+}
+
+/* To be assigned. */
+static const char *some_text(void)
+{
+    static const char *const texts[] = {"x,y", "q\"q", "line\nend", "\xff"};
+    return rand() % 2 ? some_value() : texts[(unsigned)rand() % 4];
 }
 
 /* ---- two records of the same bytes, of which one is spans ---- */
@@ -80,10 +87,12 @@ static void put_value(struct buf *out, const struct value *v)
         tm_cell_put_number(out, v);
 }
 
-static void put_written(struct buf *out, const struct format *f, const struct node *n, bool own)
+static void put_written(struct buf *out, const struct format *f, const struct node *n, bool own,
+                        bool quotes)
 {
     static const struct input_dialect in = {.delimiter = ',', .quote = '"'};
-    struct output_dialect d = {.delimiter = f->delimiter, .quote = f->quote, .escapes = f->escapes};
+    struct output_dialect d = {
+        .delimiter = f->delimiter, .quote = quotes ? f->quote : '\0', .escapes = f->escapes};
     struct reader *r = own ? f->reader_new(&in, n->columns ? n->columns : &(struct columns){0})
                            : NULL;
     struct writer *w = f->writer_new(&d);
@@ -125,7 +134,7 @@ static struct step some_step(uint32_t count)
         s.value = (struct value){.kind = VALUE_FLOAT, .d = rand() % 1000 / 8.0};
         break;
     default:
-        s.value = (struct value){.kind = VALUE_TEXT, .text = slice_of(some_value())};
+        s.value = (struct value){.kind = VALUE_TEXT, .text = slice_of(some_text())};
         break;
     }
     return s;
@@ -176,16 +185,16 @@ static void take(struct node **record, const struct step *s, struct buf *out)
         tm_buf_printf(out, "%d", tm_json_has_source(n));
         break;
     case 12:
-        put_written(out, &tm_format_csv, n, true);
+        put_written(out, &tm_format_csv, n, n->columns, true);
         break;
     case 13:
-        put_written(out, &tm_format_csv, n, false);
+        put_written(out, &tm_format_csv, n, n->columns && s->i % 2, false);
         break;
     case 14:
-        put_written(out, &tm_format_tsv, n, false);
+        put_written(out, &tm_format_tsv, n, false, true);
         break;
     default:
-        put_written(out, &tm_format_jsonl, n, !n->columns);
+        put_written(out, &tm_format_jsonl, n, !n->columns, true);
         break;
     }
     tm_buf_printf(out, " %u %u %d %d %u\n", n->count, n->live, n->changed, n->reshaped,
