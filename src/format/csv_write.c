@@ -407,6 +407,24 @@ static int write_around(struct writer *w, struct buf *out, const struct node *re
     return status;
 }
 
+/* May write_behind() do it? */
+static bool is_behind(const struct writer *w, const struct node *record)
+{
+    return record->spans && !record->filled && node_is_longer(record) && record->source.n &&
+           !w->dialect->escape_formulas;
+}
+
+/* A record as it came, with a cell more. */
+static int write_behind(struct writer *w, struct buf *out, const struct node *record,
+                        const struct row *row, err *e)
+{
+    buf_slice(out, record->source);
+    buf_byte(out, w->dialect->delimiter);
+    int status = write_cell(w, out, row, &record->slots[record->originals], e);
+    buf_slice(out, line_end(w, record, true));
+    return status;
+}
+
 /* As most records are: in the writer's own layout, and with no more than a number that is new. */
 static bool write_number(struct writer *w, struct buf *out, const struct node *record)
 {
@@ -444,6 +462,8 @@ int tm_csv_write(struct writer *w, struct buf *out, const struct node *record, e
         status = write_fitted(w, out, record, row, e);
     else if (row.raw && is_around(w, record))
         status = write_around(w, out, record, &row, e);
+    else if (row.raw && is_behind(w, record))
+        status = write_behind(w, out, record, &row, e);
     else if (!row.raw || !copy_record(w, out, record))
         status = write_own(w, out, record, row, e);
     if (status == TIDEMILL_OK && out->failed)

@@ -31,7 +31,7 @@ static void use_names(struct row_layout *l, uint32_t n, const struct slice *name
 {
     l->current = !l->current;
     l->layout = (struct layout){l->layout.serial + 1, n, names};
-    l->known = 0;
+    l->known = l->known_longer = 0;
 }
 
 int tm_row_layout_fix(struct row_layout *l, uint32_t n, const struct slice *names)
@@ -70,8 +70,8 @@ static bool has_layout(const struct node *record, const struct layout *layout)
     uint32_t n = 0;
     if (record->live != layout->n)
         return false;
-    for (uint32_t i = 0; i < record->count; i++) {
-        const struct field *f = &node_fields(record)[i];
+    const struct field *f = node_fields(record), *end = f + record->count;
+    for (; f < end; f++) {
         if (f->value.kind != VALUE_NONE && !slice_eq_short(f->key, layout->names[n++]))
             return false;
     }
@@ -134,6 +134,10 @@ int tm_row_layout_take(struct row_layout *l, const struct node *record, bool *ow
         *own = l->known_own;
         return TIDEMILL_OK;
     }
+    if (row_layout_is_own(l, record)) {
+        *own = true;
+        return TIDEMILL_OK;
+    }
     if (record->live == 0)
         return tm_err_set(e, TIDEMILL_E_WRITE,
                           "the record has no fields: a row needs one at least");
@@ -147,6 +151,7 @@ int tm_row_layout_take(struct row_layout *l, const struct node *record, bool *ow
     if (status == TIDEMILL_OK) {
         l->known = shape;
         l->known_own = *own;
+        l->known_longer = *own && node_is_longer(record) ? record->shape : 0;
     }
     return status;
 }

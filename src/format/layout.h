@@ -37,6 +37,8 @@ struct row_layout {
     /* Not 0: records of this shape have this layout (`known_own`), or fit it by this map. */
     uint64_t known;
     bool known_own;
+    uint64_t
+        known_longer; /* not 0: those of this shape have this layout, if a field of its last name was added */
 };
 
 void tm_row_layout_init(struct row_layout *l, const struct output_dialect *d);
@@ -51,10 +53,15 @@ int tm_row_layout_fix(struct row_layout *l, uint32_t n, const struct slice *name
  */
 int tm_row_layout_take(struct row_layout *l, const struct node *record, bool *own, err *e);
 
-/* Is what the one above would say known already, and that the record's fields make the row in their order? */
+/* Is it known that the record's fields, in their order, make a row of the layout? */
 static inline bool row_layout_is_own(const struct row_layout *l, const struct node *record)
 {
-    return record->shape && record->shape == l->known && !record->reshaped && l->known_own;
+    if (!record->shape)
+        return false;
+    if (!record->reshaped)
+        return record->shape == l->known && l->known_own;
+    return record->shape == l->known_longer && node_is_longer(record) &&
+           slice_eq_short(record->slots[record->count - 1].key, l->layout.names[record->count - 1]);
 }
 
 /*

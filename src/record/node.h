@@ -142,13 +142,17 @@ static inline struct slice node_span(const struct node *n, uint32_t i)
     return (struct slice){n->source.p + s.begin, s.end - s.begin};
 }
 
-/* All bytes of the field's own, quotes included. */
+/* The bytes of a row's own that this cell is, quotes included. */
+static inline struct slice node_span_own(const struct node *n, struct slice cell)
+{
+    /* It begins behind a delimiter, or first of all: or behind its quote. */
+    bool quoted = n->quote && cell.p > n->source.p && cell.p[-1] == n->quote;
+    return quoted ? (struct slice){cell.p - 1, cell.n + 2} : cell;
+}
+
 static inline struct slice node_span_source(const struct node *n, uint32_t i)
 {
-    struct slice s = node_span(n, i);
-    /* A cell begins behind a delimiter, or first of all: or behind its quote. */
-    bool quoted = n->quote && s.p > n->source.p && s.p[-1] == n->quote;
-    return quoted ? (struct slice){s.p - 1, s.n + 2} : s;
+    return node_span_own(n, node_span(n, i));
 }
 
 /* The kind of its value. */
@@ -176,6 +180,12 @@ uint64_t tm_shape_new(void);
 static inline uint64_t node_shape(const struct node *n)
 {
     return n->reshaped ? 0 : n->shape;
+}
+
+/* Are its fields all originals, and just one that was added? */
+static inline bool node_is_longer(const struct node *n)
+{
+    return n->count == n->originals + 1 && n->live == n->count;
 }
 
 /* Index of the live field named `key`, or UINT32_MAX. */

@@ -52,9 +52,9 @@ void tm_node_fill(struct node *n)
         f->start = NULL;
         if (i + 1 == n->filled)
             continue;
-        f->source = node_span_source(n, i);
-        f->value.kind = node_span_kind(n, i);
         f->value.text = node_span(n, i);
+        f->source = node_span_own(n, f->value.text);
+        f->value.kind = node_span_kind(n, i);
     }
     n->spans = NULL;
 }

@@ -205,13 +205,17 @@ enum value_kind tm_lj_view_push_field(lua_State *L, int index, struct view *v, u
 {
     /* To push a text may run finalizers: the field is not looked at again. */
     const struct node *n = v->node;
-    bool span = node_is_span(n, i);
-    enum value_kind kind = span ? node_span_kind(n, i) : n->slots[i].value.kind;
+    if (node_is_span(n, i) && node_span_kind(n, i) == VALUE_CELL) {
+        lj_push_cell(L, node_span(n, i));
+        return VALUE_CELL;
+    }
+    const struct value *from = &n->slots[i].value;
+    enum value_kind kind = node_is_span(n, i) ? VALUE_TEXT : from->kind;
     struct value value;
-    if (kind == VALUE_JSON && lj_push_json(L, n->slots[i].value.text))
+    if (kind == VALUE_JSON && lj_push_json(L, from->text))
         return kind;
     if (kind == VALUE_CELL) {
-        lj_push_cell(L, span ? node_span(n, i) : n->slots[i].value.text);
+        lj_push_cell(L, from->text);
         return kind;
     }
     if (tm_node_get(v->node, i, &value))

@@ -99,8 +99,11 @@ static void put_written(struct buf *out, const struct format *f, const struct no
     err e = {0};
     if (f->verbatim)
         f->verbatim(w, r);
-    int status = f->write(w, out, n, &e);
-    tm_buf_printf(out, "%d %s", status, status ? e.message : "");
+    /* The second time the writer knows what it has written. */
+    for (int time = 0; time < 2; time++) {
+        int status = f->write(w, out, n, &e);
+        tm_buf_printf(out, "%d %s", status, status ? e.message : "");
+    }
     f->writer_free(w);
     if (r)
         f->reader_free(r);
