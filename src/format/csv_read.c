@@ -17,11 +17,13 @@
  * far reading has come.
  */
 struct window {
-    const char *chunk, *limit; /* where that begins and ends; NULL: there is none */
+    const char *chunk, *limit; /* where that begins and ends; empty: there is none */
     const char *from, *behind; /* the window: whole blocks of the chunk, none outside of chunks */
     const char *next;          /* the row that the cursors stand at */
     uint32_t end, feed;        /* cursors: the first ends and feeds that are not before `next`, */
     uint32_t mark, quote;      /* and where the first such mark and quote are; NOWHERE */
+    unsigned most;             /* blocks of the next window, */
+    unsigned rest; /* and rows that are read without one, as those before were longer than any */
     block_cut *cut;
     struct block_cuts cuts; /* behind the last of its ends and feeds stands NOWHERE */
     uint64_t marks[BLOCK_CUTS], quotes[BLOCK_CUTS];
@@ -30,6 +32,9 @@ struct window {
 };
 
 #define NOWHERE UINT32_MAX
+
+/* After a row that is longer than a window. */
+#define REST 15
 
 struct reader {
     struct input_dialect dialect;
@@ -77,10 +82,12 @@ struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct col
                                 .quote = d->quote && !d->escapes ? d->quote : '\n',
                                 .escape = d->escapes ? '\\' : '\n'};
     w->cut = tm_block_cut();
+    w->most = BLOCK_CUTS;
+    w->rest = 0;
     w->ends[SPAN_STRIDE - 1] = NOWHERE; /* the end before the first one is that of the row before */
     w->cuts = (struct block_cuts){
         .ends = w->ends + SPAN_STRIDE, .feeds = w->feeds, .marks = w->marks, .quotes = w->quotes};
-    tm_csv_reader_begin(r, (struct slice){NULL, 0});
+    tm_csv_reader_begin(r, SLICE(""));
     return r;
 }
 
@@ -232,12 +239,13 @@ static void seek(struct window *w, uint32_t at)
     w->next = w->from + at;
 }
 
-/* The next window begins with the row at p, as far as there are whole blocks. */
+/* The next window begins with the row at p, as far as there are whole blocks; the one after that is twice as large. */
 static void move(struct reader *r, const char *p)
 {
     struct window *w = &r->window;
     size_t blocks = (size_t)(w->limit - p) / BLOCK;
-    unsigned n = blocks < BLOCK_CUTS ? (unsigned)blocks : BLOCK_CUTS;
+    unsigned n = blocks < w->most ? (unsigned)blocks : w->most;
+    w->most = 2 * w->most < BLOCK_CUTS ? 2 * w->most : BLOCK_CUTS;
     w->cut(p, n, &r->rule, &w->cuts);
     w->cuts.ends[w->cuts.ends_n] = w->cuts.feeds[w->cuts.feeds_n] = NOWHERE;
     w->from = p;
@@ -256,6 +264,30 @@ static bool pass_over(struct window *w, const char *p)
     return w->feed && w->cuts.feeds[w->feed - 1] == (uint32_t)(p - w->from) - 1;
 }
 
+/* Have the cursors at the row at p, and a window in which that ends; false: there is none. */
+static bool stand_at(struct reader *r, const char *p)
+{
+    struct window *w = &r->window;
+    bool inside = p >= w->next && p < w->behind;
+    if (!inside && (uintptr_t)p - (uintptr_t)w->chunk >= (size_t)(w->limit - w->chunk))
+        return false;
+    if (inside && p != w->next && !pass_over(w, p)) {
+        inside = false;
+        w->most = 1; /* the next row may be another one of those */
+    }
+    if (!inside)
+        move(r, p);
+    while (w->cuts.feeds[w->feed] == NOWHERE) {
+        size_t size = (size_t)(w->behind - w->from);
+        if (w->from == p && size == (size_t)BLOCK_CUTS * BLOCK)
+            w->rest = REST;
+        if (w->from == p && (w->rest || (size_t)(w->limit - w->behind) < BLOCK))
+            return false;
+        move(r, p);
+    }
+    return true;
+}
+
 /*
  * The row at p has a cell for each column, and no marks: *length is what it takes, with its LF, and the
  * ends of its cells, the last of which is that, are returned. NULL: it takes a closer look.
@@ -263,18 +295,15 @@ static bool pass_over(struct window *w, const char *p)
 static const uint32_t *find_row(struct reader *r, const char *p, uint32_t *length)
 {
     struct window *w = &r->window;
-    bool new = p < w->next || p >= w->behind;
-    if (new && (p < w->chunk || p >= w->limit))
+    if (w->rest) {
+        w->rest--;
         return NULL;
-    if (!new &&p != w->next)
-        new = !pass_over(w, p);
-    if (!new)
-        new = w->cuts.feeds[w->feed] == NOWHERE &&p > w->from;
-    if (new)
-        move(r, p);
+    }
+    if (!stand_at(r, p))
+        return NULL;
     const uint32_t *ends = w->cuts.ends + w->end;
     uint32_t feed = w->cuts.feeds[w->feed], n = r->columns->n;
-    if (feed == NOWHERE || feed > w->mark || n > w->cuts.ends_n - w->end || ends[n - 1] != feed)
+    if (feed > w->mark || n > w->cuts.ends_n - w->end || ends[n - 1] != feed)
         return NULL;
     w->end += n;
     w->feed++;
@@ -301,8 +330,9 @@ static inline void put_spans(struct span *to, const uint32_t *ends, uint32_t n, 
         _mm_storeu_si128(out + 1, _mm_unpackhi_epi32(begin, end));
     }
 #else
+    const uint32_t *before = ends - 1;
     for (uint32_t i = 0; i < n; i++)
-        to[i] = (struct span){ends[i - 1] + 1 - at, ends[i] - at};
+        to[i] = (struct span){before[i] + 1 - at, ends[i] - at};
 #endif
 }
 

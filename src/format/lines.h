@@ -9,10 +9,11 @@
 #include "format/format.h"
 
 struct line_rule {
-    bool skips;   /* there may be lines to skip: one that begins with white space, or ... */
-    char comment; /* ... with this byte ('\n': none) is looked at closely */
-    char quote;   /* so is one where quotes are not plainly around cells ('\n': there are none), */
-    char delimiter; /* which this stands between */
+    bool skips;   /* there may be lines to skip, which begin with white space or with ... */
+    char comment; /* ... this byte ('\n': none): those are looked at closely */
+    char
+        quote; /* '\n': none. Lines whose quotes are not plainly around cells are looked at closely */
+    char delimiter; /* of cells */
 };
 
 /* The records of p[0 .. n); returns their number, *length is what they take. */

@@ -175,9 +175,10 @@ static bool misfits(struct results *r, const struct node *record, const err *ref
         return false;
     struct slice *names = (void *)r->row.p;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < record->count; i++)
-        if (node_fields(record)[i].value.kind != VALUE_NONE)
-            names[n++] = node_fields(record)[i].key;
+    const struct field *f = node_fields(record), *end = f + record->count;
+    for (; f < end; f++)
+        if (f->value.kind != VALUE_NONE)
+            names[n++] = f->key;
     if (tm_layout_fits(r->dialect, n, names, r->fixed_n, r->fixed_names, &why) == TIDEMILL_OK ||
         strcmp(why.message, refusal->message) != 0)
         return false;

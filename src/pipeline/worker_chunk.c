@@ -10,7 +10,8 @@
 #include "pipeline/watchdog.h"
 #include "pipeline/worker_state.h"
 
-#define BRIEF_CALLS  32       /* a few microseconds */
+#define BRIEF_CALLS  32       /* a few microseconds, */
+#define BRIEF_SIZE   4096     /* of records that are no larger */
 #define COMMIT_EXACT 10000000 /* ns: below, the coarse clock is too coarse */
 
 /* ---- Results ---- */
@@ -62,7 +63,8 @@ static void flush_if_due(struct worker *w, bool brief)
 /* ---- Calls ---- */
 
 /* What the call gave is committed; false: it failed, and `why` says why. */
-static bool settle_call(struct worker *w, enum script_outcome *outcome, uint32_t kept, err *why)
+static bool settle_call(struct worker *w, enum script_outcome *outcome, bool brief, uint32_t kept,
+                        err *why)
 {
     if (tm_watchdog_leave()) {
         *outcome = SCRIPT_FAILED;
@@ -74,7 +76,7 @@ static bool settle_call(struct worker *w, enum script_outcome *outcome, uint32_t
      */
     if (tm_script_is_doubtful(w->script) && w->has_called)
         leave_for_memory();
-    w->has_called = true;
+    w->has_called |= !brief;
     if (*outcome != SCRIPT_FAILED && tm_results_commit(&w->results, kept, why) == TIDEMILL_OK)
         return true;
     if (why->status == TIDEMILL_E_MEMORY && !tm_script_at_limit(w->script))
@@ -139,7 +141,7 @@ static bool call_members(struct worker *w, err *why)
                                                   b->outcomes, &b->current, why);
     for (uint32_t i = 0; i < b->n; i++)
         kept += b->outcomes[i] == SCRIPT_KEPT;
-    if (settle_call(w, &outcome, kept, why))
+    if (settle_call(w, &outcome, false, kept, why))
         return true;
     if (outcome == SCRIPT_FAILED)
         return false;
@@ -240,6 +242,7 @@ static struct node *next_record(struct worker *w)
             tm_worker_give_up_text("the parser of the input format did not go on");
         w->rest = (struct slice){w->rest.p + parsed.length, w->rest.n - parsed.length};
         w->lines = parsed.lines;
+        w->size = parsed.length;
         if (verdict == PARSE_RECORD)
             return parsed.record;
         if (verdict == PARSE_FAILED)
@@ -264,7 +267,8 @@ static struct node *on_next(void *data, const struct script_place **place)
 static void on_done(void *data, enum script_outcome outcome, bool brief, err *why)
 {
     struct worker *w = data;
-    if (!settle_call(w, &outcome, outcome == SCRIPT_KEPT, why))
+    brief = brief && w->size <= BRIEF_SIZE;
+    if (!settle_call(w, &outcome, brief, outcome == SCRIPT_KEPT, why))
         tm_results_fail(&w->results, why);
     forget_call(w, brief);
     advance(w, w->lines, true);

@@ -54,6 +54,7 @@ struct worker {
     struct results results;
     struct lender lender; /* of their frames */
     bool in_chunk;
+    size_t size;     /* of the record in hand */
     uint32_t brief;  /* calls that took next to no time, since the last that did */
     bool has_called; /* the script, for a record */
     struct worker_file file;

@@ -174,6 +174,7 @@ struct value *tm_node_assign(struct node *n, uint32_t i)
             tm_node_fill(n);
         } else {
             f->key = n->columns->names[i];
+            f->start = NULL;
             f->source.n = node_span_source(n, i).n;
             f->value.kind = node_span_kind(n, i);
             n->filled = i + 1;

@@ -48,10 +48,10 @@ void tm_node_fill(struct node *n)
 {
     for (uint32_t i = 0; i < n->originals; i++) {
         struct field *f = &n->slots[i];
-        f->key = n->columns->names[i];
-        f->start = NULL;
         if (i + 1 == n->filled)
             continue;
+        f->key = n->columns->names[i];
+        f->start = NULL;
         f->value.text = node_span(n, i);
         f->source = node_span_own(n, f->value.text);
         f->value.kind = node_span_kind(n, i);

@@ -6,6 +6,9 @@
 
 #include "base/buf.h"
 
+_Static_assert(sizeof(lua_Integer) == sizeof(int64_t) && sizeof(lua_Number) == sizeof(double),
+               "numbers of a dump are read as they are");
+
 static int collect(lua_State *L, const void *p, size_t n, void *data)
 {
     struct buf *to = data;

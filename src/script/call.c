@@ -391,7 +391,8 @@ enum script_outcome tm_script_batch(struct script *s, struct node **records, siz
 
 void tm_lj_call_bind(lua_State *L, struct script *s)
 {
-    if (!s->config.batch)
+    /* Under limits.memory Lua counts what it reads: whether a record fails may not depend on who does it. */
+    if (!s->config.batch && !s->config.memory)
         s->plan = tm_plan_new(L);
     tm_lj_open_ctx(L);
     lua_pushcclosure(L, s->config.batch ? lj_batch : lj_records, 2);

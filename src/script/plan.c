@@ -10,8 +10,9 @@
 #include "base/heap.h"
 #include "script/bytecode.h"
 
-/* So many fields are assigned at most. */
-#define WRITES 16
+/* So many fields are assigned at most, and so many instructions does a function have. */
+#define WRITES  16
+#define OPS_MAX 1000
 
 /* As long as records come that are left to Lua, no more than one in so many is tried. */
 #define PASS_MAX 31
@@ -53,6 +54,12 @@ enum step_kind {
     STEP_TRUE_COPY, /* and copy b to a if they are */
     STEP_RETURN,
 };
+
+_Static_assert(STEP_FLOOR_DIVIDE - STEP_ADD == OP_IDIV - OP_ADD &&
+                   STEP_FLOOR_DIVIDE - STEP_ADD == OP_IDIVK - OP_ADDK &&
+                   STEP_MODULO - STEP_ADD == OP_MOD - OP_ADD &&
+                   STEP_POWER - STEP_ADD == OP_POW - OP_ADD,
+               "what computes stands in the order in which Lua has it");
 
 /* One of Lua's instructions. */
 struct step {
@@ -286,13 +293,14 @@ static bool make(struct plan *p, const struct bytecode *code)
     p->params = code->params;
     p->stack = code->stack;
     if (code->vararg || p->params == 0 || p->params > p->stack || code->ops_n == 0 ||
-        bytecode_op(code->ops[code->ops_n - 1]) != OP_RETURN0)
+        code->ops_n > OPS_MAX || bytecode_op(code->ops[code->ops_n - 1]) != OP_RETURN0)
         return false;
     p->registers = arena_alloc(&p->arena, p->stack * sizeof *p->registers);
     p->steps = arena_alloc(&p->arena, code->ops_n * sizeof *p->steps);
     t.keys = arena_alloc(&p->arena, code->constants_n * sizeof *t.keys);
     if (!p->registers || !p->steps || !t.keys)
         return false;
+    memset(p->registers, 0, p->stack * sizeof *p->registers);
     for (uint32_t i = 0; i < code->constants_n; i++)
         if (code->constants[i].kind == VALUE_TEXT)
             t.keys[i] = (struct key){.text = code->constants[i].text};

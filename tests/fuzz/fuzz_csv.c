@@ -57,15 +57,42 @@ static void check_copy(struct reader *r, const struct output_dialect *od, const 
     tm_format_csv.writer_free(w);
 }
 
+/* What a reader that knows its chunk says of a record is what one says that looks at each byte. */
+static void check_same(const struct node *a, const struct node *b)
+{
+    CHECK(a->count == b->count && a->changed == b->changed);
+    CHECK(slice_eq(a->source, b->source) && slice_eq(a->line_end, b->line_end));
+    for (uint32_t i = 0; i < a->count; i++) {
+        const struct field *f = &node_fields(a)[i], *g = &node_fields(b)[i];
+        CHECK(slice_eq(f->key, g->key) && slice_eq(f->source, g->source));
+        CHECK(f->value.kind == g->value.kind && slice_eq(f->value.text, g->value.text));
+    }
+}
+
+/* Records that are found at a glance are those that split finds. */
+static void check_run(const struct input_dialect *d, const char *p, size_t n)
+{
+    size_t length = 0, at = 0;
+    for (uint32_t left = tm_format_csv.run(d, p, n, &length); left > 0; left--) {
+        struct split_state state = {0};
+        struct extent x;
+        CHECK(tm_format_csv.split(d, &state, p + at, n - at, false, &x, NULL) == SPLIT_RECORD);
+        CHECK(x.lines == 1);
+        at += x.length;
+    }
+    CHECK(at == length && length <= n);
+}
+
 static void check(const struct input_dialect *d, const struct output_dialect *od, const char *p,
                   size_t n, size_t piece)
 {
     struct arena arena, header;
     struct columns *columns = NULL;
-    struct reader *r = NULL;
+    struct reader *r = NULL, *slow = NULL;
     tm_arena_init(&arena);
     tm_arena_init(&header);
     while (n > 0) {
+        check_run(d, p, n);
         struct extent x = {0};
         enum split_verdict verdict = split(d, p, n, piece, &x);
         if (!columns && verdict == SPLIT_RECORD) {
@@ -79,6 +106,8 @@ static void check(const struct input_dialect *d, const struct output_dialect *od
             r = tm_format_csv.reader_new(d, columns);
             CHECK(r);
             tm_format_csv.begin(r, (struct slice){p, n});
+            slow = tm_format_csv.reader_new(d, columns);
+            CHECK(slow);
         }
         struct parsed parsed = {0};
         enum parse_verdict parse = r ? tm_format_csv.parse(r, &arena, p, n, &parsed, NULL)
@@ -92,6 +121,9 @@ static void check(const struct input_dialect *d, const struct output_dialect *od
         if (parse == PARSE_RECORD) {
             CHECK(parsed.record->source.n + parsed.record->line_end.n == x.length);
             CHECK(parsed.record->count == columns->n);
+            struct parsed again = {0};
+            CHECK(tm_format_csv.parse(slow, &arena, p, n, &again, NULL) == PARSE_RECORD);
+            check_same(parsed.record, again.record);
             check_copy(r, od, parsed.record);
         }
         p += x.length;
@@ -99,6 +131,7 @@ static void check(const struct input_dialect *d, const struct output_dialect *od
         tm_arena_reset(&arena);
     }
     tm_format_csv.reader_free(r);
+    tm_format_csv.reader_free(slow);
     tm_arena_release(&arena);
     tm_arena_release(&header);
 }

@@ -458,7 +458,9 @@ static void test_chunks(void **state)
     static const struct slice names[] = {{"a", 1}, {"b", 1}, {"c", 1}};
     static const struct columns columns = {.n = 3, .names = names};
     static const struct input_dialect d = {DIALECT, .comment = {"#", 1}};
-    static char chunk[10000];
+    static char chunk[10000], row[5000] = "longer than a window,b,";
+    memset(row + strlen(row), 'c', sizeof row - 1 - strlen(row));
+    row[sizeof row - 2] = '\n';
     struct reader *warm = csv->reader_new(&d, &columns);
     struct buf one, other;
     tm_buf_init(&one);
@@ -469,6 +471,8 @@ static void test_chunks(void **state)
         bool plain = round % 4 == 0, quoted = round % 4 == 1;
         for (size_t at = begin; at < n;) {
             const char *line = lines[rand() % (plain ? 4 : (int)(sizeof lines / sizeof *lines))];
+            if (rand() % 128 == 0)
+                line = row;
             if (quoted && rand() % 64)
                 line = lines[9 + rand() % 3];
             size_t length = strlen(line);
