@@ -465,6 +465,25 @@ static void test_numbers(void **state)
     tm_json_reader_free(run.reader);
 }
 
+/* Lua counts what it reads, and a plan would not. */
+static void test_memory(void **state)
+{
+    (void)state;
+    for (size_t memory = 0; memory <= 1 << 20; memory += 1 << 20) {
+        err e = {0};
+        struct run run = {0};
+        struct script_config c = {.text = SLICE("return function(r) return r end"),
+                                  .chunk_name = "s",
+                                  .first_line = 1,
+                                  .params = SLICE("{}"),
+                                  .memory = memory};
+        struct script *s = tm_script_new(&c, &(struct script_host){&run, emit, take_log}, &e);
+        assert_non_null(s);
+        assert_true(!s->plan == (memory != 0));
+        tm_script_free(s);
+    }
+}
+
 /* More than a plan keeps. */
 static void test_many(void **state)
 {
@@ -490,10 +509,9 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_functions),
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_functions), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_many),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
