@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -422,6 +423,21 @@ static void say_row(struct buf *out, struct reader *r, const char *p, size_t n,
     tm_arena_release(&arena);
 }
 
+/* Quotes of all kinds, at any place in a block. */
+static const char *odd_line(void)
+{
+    static const char *const some[] = {"",    "",      "\"", "\"\"", "\"q\"",
+                                       ",\"", "\",\"", "\r", "\"\r", "\"\n"};
+    static char line[160];
+    unsigned x[4];
+    for (unsigned i = 0; i < 4; i++)
+        x[i] = (unsigned)rand();
+    snprintf(line, sizeof line, "%s%.*s%s,%s%s,%s\n", x[0] % 4 ? "" : "\"", (int)(x[1] % 70),
+             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+             some[x[2] % 10], some[x[3] % 10], some[x[3] / 10 % 10], some[x[2] / 10 % 10]);
+    return line;
+}
+
 /*
  * A reader looks at a window of the chunk at once. It must say what one that knows no chunk does, also when
  * other chunks have come to stand in the same place, be the one before read to its end or not.
@@ -444,6 +460,7 @@ static void test_chunks(void **state)
         ",\"a,b\",\n",
         "\"a\"\r,b,c\n",
         "\"a\" ,b,c\n",
+        "\"a\"\"b\",c,d\n",
         "a,\"b\"c,d\n",
         "a,\"b\n\",c\n",
         "a,b,\"\n",
@@ -473,6 +490,8 @@ static void test_chunks(void **state)
             const char *line = lines[rand() % (plain ? 4 : (int)(sizeof lines / sizeof *lines))];
             if (rand() % 128 == 0)
                 line = row;
+            if (round % 4 == 2 && rand() % 2)
+                line = odd_line();
             if (quoted && rand() % 64)
                 line = lines[9 + rand() % 3];
             size_t length = strlen(line);
