@@ -411,7 +411,8 @@ static void say_row(struct buf *out, struct reader *r, const char *p, size_t n,
     tm_arena_init(&arena);
     *parsed = (struct parsed){0};
     enum parse_verdict verdict = csv->parse(r, &arena, p, n, parsed, &why);
-    tm_buf_printf(out, "%d %zu %s", (int)verdict, parsed->length, why.message);
+    tm_buf_printf(out, "%d %zu %d %s", (int)verdict, parsed->length, (int)parsed->lines,
+                  why.message);
     const struct node *node = parsed->record;
     for (uint32_t i = 0; node && i < node->count; i++) {
         const struct field *f = &node_fields(node)[i];
