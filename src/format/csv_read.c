@@ -477,8 +477,9 @@ static struct node *parse_spans(struct reader *r, struct arena *arena, const cha
     return node;
 }
 
-static enum parse_verdict parse(struct reader *r, struct arena *arena, const char *p, size_t n,
-                                struct parsed *out, err *e)
+/* A function of its own, as most rows never come here. */
+static __attribute__((noinline)) enum parse_verdict
+parse(struct reader *r, struct arena *arena, const char *p, size_t n, struct parsed *out, err *e)
 {
     uint32_t columns = r->columns->n;
     struct node *node = NULL;

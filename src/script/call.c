@@ -289,14 +289,11 @@ static bool lj_takes_ctx(lua_State *L)
     return ar.isvararg || ar.nparams > 1;
 }
 
-/*
- * The record in hand by the function's plan, if there is one; false: Lua has to call the function. A hook of the
- * script's, or of ours that interrupts it, wants to see that.
- */
+/* The record in hand by the function's plan, if there is one; false: Lua has to call the function. */
 static bool lj_follow_plan(lua_State *L, struct script *s, struct plan *plan)
 {
     struct node *record = s->call.record;
-    if (!plan || lua_gethook(L))
+    if (!plan)
         return false;
     enum plan_outcome outcome = tm_plan_run(plan, L, AT_FUNCTION, record, s->config.null_as_nil);
     if (outcome == PLAN_LEFT)
@@ -331,13 +328,16 @@ static int lj_records(lua_State *L)
     struct script *s = script_of(L);
     lua_settop(L, 0);
     struct plan *plan = tm_lj_view_own_handles(L) ? s->plan : NULL;
+    bool watched = lua_gethook(L) != NULL; /* a hook of the script's wants to see the calls */
     lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
     lua_pushvalue(L, lua_upvalueindex(UP_CTX));
     bool takes_ctx = lj_takes_ctx(L);
     do {
-        bool brief = lj_follow_plan(L, s, plan);
-        if (!brief)
+        bool brief = !watched && lj_follow_plan(L, s, plan);
+        if (!brief) {
             lj_call_function(L, s, takes_ctx);
+            watched = lua_gethook(L) != NULL;
+        }
         end_record(s, TIDEMILL_OK, brief);
     } while (begin_record(s));
     return 0;

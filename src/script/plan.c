@@ -376,7 +376,7 @@ static double modulo_float(double a, double b)
     return (m > 0 ? b < 0 : m < 0 && b > 0) ? m + b : m;
 }
 
-static bool compute_ints(enum step_kind op, int64_t a, int64_t b, struct value *out)
+static inline bool compute_ints(enum step_kind op, int64_t a, int64_t b, struct value *out)
 {
     switch (op) {
     case STEP_ADD:
@@ -399,7 +399,7 @@ static bool compute_ints(enum step_kind op, int64_t a, int64_t b, struct value *
     }
 }
 
-static void compute_floats(enum step_kind op, double a, double b, struct value *out)
+static inline void compute_floats(enum step_kind op, double a, double b, struct value *out)
 {
     switch (op) {
     case STEP_ADD:
@@ -603,9 +603,21 @@ static inline enum plan_outcome carry_out(struct plan *p, lua_State *L, int func
             if (a->kind != VALUE_NODE || !write_field(p, s->key, s->c))
                 return PLAN_LEFT;
             continue;
-        case STEP_ADD:
+        case STEP_ADD: /* the most frequent ones each for itself: nothing is to be chosen then */
+            if (!compute(STEP_ADD, s->b, s->c, a))
+                return PLAN_LEFT;
+            s++;
+            continue;
         case STEP_SUBTRACT:
+            if (!compute(STEP_SUBTRACT, s->b, s->c, a))
+                return PLAN_LEFT;
+            s++;
+            continue;
         case STEP_MULTIPLY:
+            if (!compute(STEP_MULTIPLY, s->b, s->c, a))
+                return PLAN_LEFT;
+            s++;
+            continue;
         case STEP_MODULO:
         case STEP_POWER:
         case STEP_DIVIDE:
