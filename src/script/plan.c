@@ -30,6 +30,7 @@ struct write {
 
 /* What a step does with its a, b and c. */
 enum step_kind {
+    STEP_NONE,  /* no plan has it */
     STEP_LEAVE, /* nothing that is done here */
     STEP_COPY,
     STEP_NIL, /* a, and `n` registers behind it */
@@ -55,21 +56,15 @@ enum step_kind {
     STEP_RETURN,
 };
 
-_Static_assert(STEP_FLOOR_DIVIDE - STEP_ADD == OP_IDIV - OP_ADD &&
-                   STEP_FLOOR_DIVIDE - STEP_ADD == OP_IDIVK - OP_ADDK &&
-                   STEP_MODULO - STEP_ADD == OP_MOD - OP_ADD &&
-                   STEP_POWER - STEP_ADD == OP_POW - OP_ADD,
-               "what computes stands in the order in which Lua has it");
-
 /* One of Lua's instructions. */
 struct step {
     enum step_kind kind;
     bool asked;
-    unsigned n; /* see STEP_NIL; an upvalue's number, from 1 */
+    unsigned n; /* see STEP_NIL; an upvalue's number */
     struct value *a;
     const struct value *b, *c;
     struct key *key;       /* of a field */
-    const struct step *to; /* where a jump leads */
+    const struct step *to; /* where a jump leads, or what comes behind a step that is passed over */
     struct value own;      /* what stands in the instruction itself, for b or c */
 };
 
@@ -84,6 +79,78 @@ struct plan {
 };
 
 /* ---- from instructions to steps ---- */
+
+/* What b, c or the field of a step is, by the parts of its instruction. */
+enum part {
+    NOTHING,
+    REGISTER_A,
+    REGISTER_B,
+    REGISTER_C,
+    CONSTANT_B,
+    CONSTANT_C,
+    CONSTANT_BX,
+    EITHER_C, /* a constant with k, else a register */
+    INT_B,    /* what stands in it */
+    INT_C,
+    INT_BX,
+    FLOAT_BX,
+    IS_FALSE,
+    IS_TRUE,
+};
+
+/* What the steps of Lua's instructions are. */
+static const struct form {
+    enum step_kind kind;
+    enum part b, c, field;
+    bool passes; /* it may pass over the next one */
+} forms[128] = {
+    [OP_MOVE] = {STEP_COPY, REGISTER_B},
+    [OP_LOADI] = {STEP_COPY, INT_BX},
+    [OP_LOADF] = {STEP_COPY, FLOAT_BX},
+    [OP_LOADK] = {STEP_COPY, CONSTANT_BX},
+    [OP_LOADFALSE] = {STEP_COPY, IS_FALSE},
+    [OP_LFALSESKIP] = {STEP_FALSE_JUMP, .passes = true},
+    [OP_LOADTRUE] = {STEP_COPY, IS_TRUE},
+    [OP_LOADNIL] = {STEP_NIL},
+    [OP_GETUPVAL] = {STEP_UPVALUE},
+    [OP_GETFIELD] = {STEP_FIELD, REGISTER_B, .field = CONSTANT_C},
+    [OP_SETFIELD] = {STEP_ASSIGN, .c = EITHER_C, .field = CONSTANT_B},
+    [OP_ADDI] = {STEP_ADD, REGISTER_B, INT_C, .passes = true},
+    [OP_ADDK] = {STEP_ADD, REGISTER_B, CONSTANT_C, .passes = true},
+    [OP_SUBK] = {STEP_SUBTRACT, REGISTER_B, CONSTANT_C, .passes = true},
+    [OP_MULK] = {STEP_MULTIPLY, REGISTER_B, CONSTANT_C, .passes = true},
+    [OP_MODK] = {STEP_MODULO, REGISTER_B, CONSTANT_C, .passes = true},
+    [OP_POWK] = {STEP_POWER, REGISTER_B, CONSTANT_C, .passes = true},
+    [OP_DIVK] = {STEP_DIVIDE, REGISTER_B, CONSTANT_C, .passes = true},
+    [OP_IDIVK] = {STEP_FLOOR_DIVIDE, REGISTER_B, CONSTANT_C, .passes = true},
+    [OP_ADD] = {STEP_ADD, REGISTER_B, REGISTER_C, .passes = true},
+    [OP_SUB] = {STEP_SUBTRACT, REGISTER_B, REGISTER_C, .passes = true},
+    [OP_MUL] = {STEP_MULTIPLY, REGISTER_B, REGISTER_C, .passes = true},
+    [OP_MOD] = {STEP_MODULO, REGISTER_B, REGISTER_C, .passes = true},
+    [OP_POW] = {STEP_POWER, REGISTER_B, REGISTER_C, .passes = true},
+    [OP_DIV] = {STEP_DIVIDE, REGISTER_B, REGISTER_C, .passes = true},
+    [OP_IDIV] = {STEP_FLOOR_DIVIDE, REGISTER_B, REGISTER_C, .passes = true},
+    /* What Lua does when one of those before cannot be done. */
+    [OP_MMBIN] = {STEP_LEAVE},
+    [OP_MMBINI] = {STEP_LEAVE},
+    [OP_MMBINK] = {STEP_LEAVE},
+    [OP_UNM] = {STEP_NEGATE, REGISTER_B},
+    [OP_NOT] = {STEP_NOT, REGISTER_B},
+    [OP_JMP] = {STEP_JUMP},
+    [OP_EQ] = {STEP_EQUAL, REGISTER_A, REGISTER_B, .passes = true},
+    [OP_LT] = {STEP_LESS, REGISTER_A, REGISTER_B, .passes = true},
+    [OP_LE] = {STEP_AT_MOST, REGISTER_A, REGISTER_B, .passes = true},
+    [OP_EQK] = {STEP_EQUAL, REGISTER_A, CONSTANT_B, .passes = true},
+    [OP_EQI] = {STEP_EQUAL, REGISTER_A, INT_B, .passes = true},
+    [OP_LTI] = {STEP_LESS, REGISTER_A, INT_B, .passes = true},
+    [OP_LEI] = {STEP_AT_MOST, REGISTER_A, INT_B, .passes = true},
+    [OP_GTI] = {STEP_LESS, INT_B, REGISTER_A, .passes = true},
+    [OP_GEI] = {STEP_AT_MOST, INT_B, REGISTER_A, .passes = true},
+    [OP_TEST] = {STEP_TRUE, REGISTER_A, .passes = true},
+    [OP_TESTSET] = {STEP_TRUE_COPY, REGISTER_B, .passes = true},
+    [OP_RETURN0] = {STEP_LEAVE},
+    [OP_RETURN1] = {STEP_RETURN},
+};
 
 struct translation {
     struct plan *plan;
@@ -104,17 +171,54 @@ static const struct value *take_constant(struct translation *t, unsigned i)
     return t->bad ? NULL : &t->code->constants[i];
 }
 
-static struct key *take_key(struct translation *t, unsigned i)
-{
-    t->bad |= i >= t->code->constants_n || t->code->constants[i].kind != VALUE_TEXT;
-    return t->bad ? NULL : &t->keys[i];
-}
-
-static const struct value *own_int(struct step *s, int i)
+/* A number that stands in the instruction. */
+static const struct value *take_int(struct step *s, int i)
 {
     s->own.kind = VALUE_INT;
     s->own.i = i;
     return &s->own;
+}
+
+static const struct value *take_part(struct translation *t, struct step *s, enum part part,
+                                     uint32_t op)
+{
+    switch (part) {
+    case NOTHING:
+        return NULL;
+    case REGISTER_A:
+        return take_register(t, bytecode_a(op));
+    case REGISTER_B:
+        return take_register(t, bytecode_b(op));
+    case REGISTER_C:
+        return take_register(t, bytecode_c(op));
+    case CONSTANT_B:
+        return take_constant(t, bytecode_b(op));
+    case CONSTANT_C:
+        return take_constant(t, bytecode_c(op));
+    case CONSTANT_BX:
+        return take_constant(t, bytecode_bx(op));
+    case EITHER_C:
+        return take_part(t, s, bytecode_k(op) ? CONSTANT_C : REGISTER_C, op);
+    case INT_B:
+        return take_int(s, bytecode_signed(bytecode_b(op)));
+    case INT_C:
+        return take_int(s, bytecode_signed(bytecode_c(op)));
+    case INT_BX:
+        return take_int(s, bytecode_sbx(op));
+    case FLOAT_BX:
+        s->own = (struct value){.kind = VALUE_FLOAT, .d = bytecode_sbx(op)};
+        return &s->own;
+    default:
+        s->own.kind = part == IS_TRUE ? VALUE_TRUE : VALUE_FALSE;
+        return &s->own;
+    }
+}
+
+/* The field whose name is that constant. */
+static struct key *take_field(struct translation *t, const struct value *name)
+{
+    t->bad |= !name || name->kind != VALUE_TEXT;
+    return t->bad ? NULL : &t->keys[name - t->code->constants];
 }
 
 /* The step `n` behind this one. */
@@ -124,166 +228,24 @@ static const struct step *take_target(struct translation *t, const struct step *
     return t->bad ? NULL : s + n;
 }
 
-/* It computes, and passes over what Lua does when that cannot be done. */
-static void take_arithmetic(struct translation *t, struct step *s, unsigned from_add, uint32_t op)
-{
-    s->kind = STEP_ADD + from_add;
-    s->b = take_register(t, bytecode_b(op));
-    take_target(t, s, 2);
-}
-
-/* It may pass over the jump that comes next. */
-static void take_condition(struct translation *t, struct step *s, enum step_kind kind, uint32_t op)
-{
-    s->kind = kind;
-    s->asked = bytecode_k(op);
-    take_target(t, s, 2);
-}
-
-/* `order`: LESS or AT_MOST. A number in the instruction stands on the right, or, `turned`, on the left. */
-static void take_order(struct translation *t, struct step *s, enum step_kind order, bool turned,
-                       uint32_t op)
-{
-    const struct value *number = own_int(s, bytecode_signed(bytecode_b(op)));
-    take_condition(t, s, order, op);
-    s->b = turned ? number : s->a;
-    s->c = turned ? s->a : number;
-}
-
 static void translate(struct translation *t, struct step *s, uint32_t op)
 {
-    unsigned name = bytecode_op(op), b = bytecode_b(op), c = bytecode_c(op);
-    *s = (struct step){.kind = STEP_LEAVE};
-    if (name != OP_JMP && name != OP_RETURN0)
+    const struct form *form = &forms[bytecode_op(op)];
+    *s = (struct step){.kind = form->kind, .asked = bytecode_k(op)};
+    t->bad |= form->kind == STEP_NONE;
+    if (form->kind != STEP_JUMP && form->kind != STEP_LEAVE)
         s->a = take_register(t, bytecode_a(op));
-    switch (name) {
-    case OP_MOVE:
-        s->kind = STEP_COPY;
-        s->b = take_register(t, b);
-        break;
-    case OP_LOADI:
-        s->kind = STEP_COPY;
-        s->b = own_int(s, bytecode_sbx(op));
-        break;
-    case OP_LOADF:
-        s->kind = STEP_COPY;
-        s->own = (struct value){.kind = VALUE_FLOAT, .d = bytecode_sbx(op)};
-        s->b = &s->own;
-        break;
-    case OP_LOADK:
-        s->kind = STEP_COPY;
-        s->b = take_constant(t, bytecode_bx(op));
-        break;
-    case OP_LOADFALSE:
-    case OP_LOADTRUE:
-        s->kind = STEP_COPY;
-        s->own.kind = name == OP_LOADTRUE ? VALUE_TRUE : VALUE_FALSE;
-        s->b = &s->own;
-        break;
-    case OP_LOADNIL:
-        s->kind = STEP_NIL;
-        s->n = b;
-        take_register(t, bytecode_a(op) + b);
-        break;
-    case OP_GETUPVAL:
-        s->kind = STEP_UPVALUE;
-        s->n = b + 1;
-        break;
-    case OP_GETFIELD:
-        s->kind = STEP_FIELD;
-        s->b = take_register(t, b);
-        s->key = take_key(t, c);
-        break;
-    case OP_SETFIELD:
-        s->kind = STEP_ASSIGN;
-        s->key = take_key(t, b);
-        s->c = bytecode_k(op) ? take_constant(t, c) : take_register(t, c);
-        break;
-    case OP_ADDI:
-        take_arithmetic(t, s, 0, op);
-        s->c = own_int(s, bytecode_signed(c));
-        break;
-    case OP_ADDK:
-    case OP_SUBK:
-    case OP_MULK:
-    case OP_MODK:
-    case OP_POWK:
-    case OP_DIVK:
-    case OP_IDIVK:
-        take_arithmetic(t, s, name - OP_ADDK, op);
-        s->c = take_constant(t, c);
-        break;
-    case OP_ADD:
-    case OP_SUB:
-    case OP_MUL:
-    case OP_MOD:
-    case OP_POW:
-    case OP_DIV:
-    case OP_IDIV:
-        take_arithmetic(t, s, name - OP_ADD, op);
-        s->c = take_register(t, c);
-        break;
-    case OP_MMBIN:
-    case OP_MMBINI:
-    case OP_MMBINK:
-        break;
-    case OP_UNM:
-    case OP_NOT:
-        s->kind = name == OP_NOT ? STEP_NOT : STEP_NEGATE;
-        s->b = take_register(t, b);
-        break;
-    case OP_LFALSESKIP:
-        /* Two in one: false, and over the next one. */
-        s->kind = STEP_FALSE_JUMP;
+    s->b = take_part(t, s, form->b, op);
+    s->c = take_part(t, s, form->c, op);
+    if (form->field != NOTHING)
+        s->key = take_field(t, take_part(t, s, form->field, op));
+    if (form->passes)
         s->to = take_target(t, s, 2);
-        break;
-    case OP_JMP:
-        s->kind = STEP_JUMP;
+    else if (form->kind == STEP_JUMP)
         s->to = take_target(t, s, bytecode_jump(op) + 1);
-        break;
-    case OP_EQ:
-    case OP_LT:
-    case OP_LE:
-        take_condition(t, s,
-                       name == OP_EQ   ? STEP_EQUAL
-                       : name == OP_LT ? STEP_LESS
-                                       : STEP_AT_MOST,
-                       op);
-        s->b = s->a;
-        s->c = take_register(t, b);
-        break;
-    case OP_EQK:
-        take_condition(t, s, STEP_EQUAL, op);
-        s->b = s->a;
-        s->c = take_constant(t, b);
-        break;
-    case OP_EQI:
-        take_order(t, s, STEP_EQUAL, false, op);
-        break;
-    case OP_LTI:
-    case OP_GTI:
-        take_order(t, s, STEP_LESS, name == OP_GTI, op);
-        break;
-    case OP_LEI:
-    case OP_GEI:
-        take_order(t, s, STEP_AT_MOST, name == OP_GEI, op);
-        break;
-    case OP_TEST:
-        take_condition(t, s, STEP_TRUE, op);
-        s->b = s->a;
-        break;
-    case OP_TESTSET:
-        take_condition(t, s, STEP_TRUE_COPY, op);
-        s->b = take_register(t, b);
-        break;
-    case OP_RETURN0:
-        break;
-    case OP_RETURN1:
-        s->kind = STEP_RETURN;
-        break;
-    default:
-        t->bad = true;
-    }
+    s->n = bytecode_b(op);
+    if (form->kind == STEP_NIL)
+        take_register(t, bytecode_a(op) + s->n);
 }
 
 /* All steps, and room for a run; false: it has no plan, or memory is out. */
@@ -541,7 +503,7 @@ static bool write_field(struct plan *p, struct key *key, const struct value *v)
 
 static bool read_upvalue(lua_State *L, int function, unsigned i, struct value *out)
 {
-    if (!lua_getupvalue(L, function, (int)i))
+    if (!lua_getupvalue(L, function, (int)i + 1))
         return false;
     int type = lua_type(L, -1);
     if (type == LUA_TNIL) {
@@ -576,103 +538,105 @@ static inline void begin(struct plan *p, struct node *record)
     p->writes_n = 0;
 }
 
+static void set_nil(struct value *a, unsigned more)
+{
+    for (unsigned i = 0; i <= more; i++)
+        a[i].kind = VALUE_NONE;
+}
+
+static bool negate(const struct value *b, struct value *a)
+{
+    if (b->kind == VALUE_INT)
+        set_int(a, (int64_t)(0 - (uint64_t)b->i));
+    else if (b->kind == VALUE_FLOAT)
+        set_float(a, -b->d);
+    else
+        return false;
+    return true;
+}
+
+static bool invert(const struct value *b, struct value *a)
+{
+    enum answer yes = is_true(b);
+    a->kind = yes == YES ? VALUE_FALSE : VALUE_TRUE;
+    return yes != UNKNOWN;
+}
+
+/* On to the next step, or, unless the answer is what was asked for, over it. False: nobody knows. */
+static inline bool turn(const struct step **s, enum answer answered)
+{
+    *s += answered != answer((*s)->asked);
+    return answered != UNKNOWN;
+}
+
+static enum plan_outcome outcome_of(const struct value *a)
+{
+    if (a->kind == VALUE_NODE || a->kind == VALUE_TRUE)
+        return PLAN_KEEP;
+    return a->kind == VALUE_NONE || a->kind == VALUE_FALSE ? PLAN_DROP : PLAN_LEFT;
+}
+
 /* From the first step to a return. */
 static inline enum plan_outcome carry_out(struct plan *p, lua_State *L, int function,
                                           struct node *record, bool null_as_nil)
 {
-    for (const struct step *s = p->steps;; s++) {
+    bool done = true;
+    for (const struct step *s = p->steps; done; s++) {
         struct value *a = s->a;
-        enum answer cond;
         switch (s->kind) {
         case STEP_COPY:
             value_copy(a, s->b);
-            continue;
+            break;
         case STEP_NIL:
-            for (unsigned i = 0; i <= s->n; i++)
-                a[i].kind = VALUE_NONE;
-            continue;
+            set_nil(a, s->n);
+            break;
         case STEP_UPVALUE:
-            if (!read_upvalue(L, function, s->n, a))
-                return PLAN_LEFT;
-            continue;
+            done = read_upvalue(L, function, s->n, a);
+            break;
         case STEP_FIELD:
-            if (s->b->kind != VALUE_NODE || !read_field(p, record, s->key, null_as_nil, a))
-                return PLAN_LEFT;
-            continue;
+            done = s->b->kind == VALUE_NODE && read_field(p, record, s->key, null_as_nil, a);
+            break;
         case STEP_ASSIGN:
-            if (a->kind != VALUE_NODE || !write_field(p, s->key, s->c))
-                return PLAN_LEFT;
-            continue;
-        case STEP_ADD: /* the most frequent ones each for itself: nothing is to be chosen then */
-            if (!compute(STEP_ADD, s->b, s->c, a))
-                return PLAN_LEFT;
-            s++;
-            continue;
-        case STEP_SUBTRACT:
-            if (!compute(STEP_SUBTRACT, s->b, s->c, a))
-                return PLAN_LEFT;
-            s++;
-            continue;
-        case STEP_MULTIPLY:
-            if (!compute(STEP_MULTIPLY, s->b, s->c, a))
-                return PLAN_LEFT;
-            s++;
-            continue;
-        case STEP_MODULO:
-        case STEP_POWER:
-        case STEP_DIVIDE:
-        case STEP_FLOOR_DIVIDE:
-            if (!compute(s->kind, s->b, s->c, a))
-                return PLAN_LEFT;
-            s++;
-            continue;
+            done = a->kind == VALUE_NODE && write_field(p, s->key, s->c);
+            break;
         case STEP_NEGATE:
-            if (s->b->kind == VALUE_INT)
-                set_int(a, (int64_t)(0 - (uint64_t)s->b->i));
-            else if (s->b->kind == VALUE_FLOAT)
-                set_float(a, -s->b->d);
-            else
-                return PLAN_LEFT;
-            continue;
+            done = negate(s->b, a);
+            break;
         case STEP_NOT:
-            cond = is_true(s->b);
-            if (cond == UNKNOWN)
-                return PLAN_LEFT;
-            a->kind = cond == YES ? VALUE_FALSE : VALUE_TRUE;
-            continue;
+            done = invert(s->b, a);
+            break;
         case STEP_FALSE_JUMP:
             a->kind = VALUE_FALSE; /* fall through */
         case STEP_JUMP:
             s = s->to - 1;
-            continue;
+            break;
         case STEP_EQUAL:
-            cond = is_equal(s->b, s->c);
+            done = turn(&s, is_equal(s->b, s->c));
             break;
         case STEP_LESS:
-            cond = is_less(s->b, s->c);
+            done = turn(&s, is_less(s->b, s->c));
             break;
         case STEP_AT_MOST:
-            cond = is_at_most(s->b, s->c);
-            break;
-        case STEP_TRUE:
-            cond = is_true(s->b);
+            done = turn(&s, is_at_most(s->b, s->c));
             break;
         case STEP_TRUE_COPY:
-            cond = is_true(s->b);
-            if (cond == answer(s->asked))
-                value_copy(a, s->b);
+            if (is_true(s->b) == answer(s->asked))
+                value_copy(a, s->b); /* fall through */
+        case STEP_TRUE:
+            done = turn(&s, is_true(s->b));
             break;
         case STEP_RETURN:
-            if (a->kind == VALUE_NODE || a->kind == VALUE_TRUE)
-                return PLAN_KEEP;
-            return a->kind == VALUE_NONE || a->kind == VALUE_FALSE ? PLAN_DROP : PLAN_LEFT;
+            return outcome_of(a);
+        case STEP_NONE:
+        case STEP_LEAVE:
+            return PLAN_LEFT;
         default:
-            return PLAN_LEFT;
+            done = compute(s->kind, s->b, s->c, a);
+            s++;
+            break;
         }
-        if (cond == UNKNOWN)
-            return PLAN_LEFT;
-        s += cond != answer(s->asked);
     }
+    return PLAN_LEFT;
 }
 
 enum plan_outcome tm_plan_run(struct plan *p, lua_State *L, int function, struct node *record,
