@@ -141,7 +141,7 @@ static struct slice window_of(const struct node *n)
     size_t size = own.n;
     if (own.p && n->line_end.p == own.p + own.n)
         size += n->line_end.n;
-    return (struct slice){own.p, size < GLANCE ? 0 : size - GLANCE + 1};
+    return (struct slice){own.p, !own.p || size < GLANCE ? 0 : size - GLANCE + 1};
 }
 
 #ifdef TM_SSE2

@@ -62,11 +62,11 @@ static bool take_header(struct cursor *c)
     struct slice begin = tm_cursor_take(c, sizeof version - 1);
     if (c->bad || memcmp(begin.p, version, begin.n) != 0)
         return false;
-    bool sizes = tm_cursor_u8(c) == sizeof i && tm_cursor_u8(c) == sizeof d;
+    uint8_t of_integer = tm_cursor_u8(c), of_number = tm_cursor_u8(c);
     take_raw(c, &i, sizeof i);
     take_raw(c, &d, sizeof d);
     tm_cursor_u8(c); /* how many upvalues it has */
-    return !c->bad && sizes && i == 0x5678 && d == 370.5;
+    return !c->bad && of_integer == sizeof i && of_number == sizeof d && i == 0x5678 && d == 370.5;
 }
 
 static void take_constant(struct cursor *c, struct arena *arena, struct value *out)
