@@ -3,9 +3,9 @@
  */
 #include "base/block.h"
 
-#include "base/quotes.h"
-
 #include <stddef.h>
+
+#include "base/quotes.h"
 
 #if defined(__x86_64__) && !defined(TM_PORTABLE)
 #define VECTORS true

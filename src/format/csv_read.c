@@ -8,33 +8,10 @@
 #include "base/block.h"
 #include "base/heap.h"
 #include "format/csv.h"
+#include "format/csv_window.h"
 
 /* Room for the fields that a script may add to a record before its node has to grow. */
 #define SPARE_FIELDS 4
-
-/*
- * A window of the chunk in which all that cuts rows is known, whatever rows begin and end in it, and how
- * far reading has come.
- */
-struct window {
-    const char *chunk, *limit; /* where that begins and ends; empty: there is none */
-    const char *from, *behind; /* the window: whole blocks of the chunk, none outside of chunks */
-    const char *next;          /* the row that the cursors stand at */
-    uint32_t end, feed;        /* cursors: the first ends and feeds that are not before `next`, */
-    uint32_t mark, quote;      /* and where the first such mark and quote are; NOWHERE */
-    unsigned most;             /* blocks of the next window, */
-    unsigned rest; /* and rows that are read without one, as those before were longer than any */
-    block_cut *cut;
-    struct block_cuts cuts; /* behind the last of its ends and feeds stands NOWHERE */
-    uint64_t marks[BLOCK_CUTS], quotes[BLOCK_CUTS];
-    uint32_t ends[SPAN_STRIDE + BLOCK_CUT_ROOM]; /* SPAN_STRIDE before the first */
-    uint32_t feeds[BLOCK_CUT_ROOM];
-};
-
-#define NOWHERE UINT32_MAX
-
-/* After a row that is longer than a window. */
-#define REST 15
 
 struct reader {
     struct input_dialect dialect;
@@ -43,8 +20,7 @@ struct reader {
     size_t cells; /* in a proper row: one a column, and those that lost their name to a later one */
     bool spans;   /* rows without quotes and escapes are spans, */
     struct node like; /* as this one is */
-    struct cut_rule rule;
-    struct window window;
+    struct csv_window window;
 };
 
 /* A record under work. */
@@ -69,7 +45,6 @@ struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct col
     struct reader *r = tm_heap_new(sizeof *r);
     if (!r)
         return NULL;
-    struct window *w = &r->window;
     r->dialect = *d;
     r->columns = columns;
     r->shape = tm_shape_new();
@@ -78,16 +53,10 @@ struct reader *tm_csv_reader_new(const struct input_dialect *d, const struct col
     r->like.origin = tm_csv_origin(r);
     r->like.quote = d->escapes ? '\0' : d->quote;
     r->like.shape = r->shape;
-    r->rule = (struct cut_rule){.delimiter = d->delimiter,
-                                .quote = d->quote && !d->escapes ? d->quote : '\n',
-                                .escape = d->escapes ? '\\' : '\n'};
-    w->cut = tm_block_cut();
-    w->most = BLOCK_CUTS;
-    w->rest = 0;
-    w->ends[SPAN_STRIDE - 1] = NOWHERE; /* the end before the first one is that of the row before */
-    w->cuts = (struct block_cuts){
-        .ends = w->ends + SPAN_STRIDE, .feeds = w->feeds, .marks = w->marks, .quotes = w->quotes};
-    tm_csv_reader_begin(r, SLICE(""));
+    const struct cut_rule rule = {.delimiter = d->delimiter,
+                                  .quote = d->quote && !d->escapes ? d->quote : '\n',
+                                  .escape = d->escapes ? '\\' : '\n'};
+    tm_csv_window_init(&r->window, &rule);
     return r;
 }
 
@@ -98,9 +67,7 @@ void tm_csv_reader_free(struct reader *r)
 
 void tm_csv_reader_begin(struct reader *r, struct slice bytes)
 {
-    struct window *w = &r->window;
-    w->chunk = w->from = w->behind = w->next = bytes.p;
-    w->limit = bytes.p + bytes.n;
+    tm_csv_window_begin(&r->window, bytes);
 }
 
 /* `at` is the first backslash: the cell goes to the next delimiter or line end, whatever is in it. */
@@ -215,102 +182,6 @@ static void add_field(const struct reader *r, struct row *row, struct slice raw,
 }
 
 /* ---- rows that are what they look like ---- */
-
-/* The first of these bits of the window that is not before byte `at` of it. */
-static uint32_t find_bit(const struct window *w, const uint64_t *bits, uint32_t at)
-{
-    uint32_t blocks = (uint32_t)(w->behind - w->from) / BLOCK;
-    uint64_t before = ((uint64_t)1 << at % BLOCK) - 1;
-    for (uint32_t b = at / BLOCK; b < blocks; b++, before = 0)
-        if (bits[b] & ~before)
-            return b * BLOCK + (uint32_t)__builtin_ctzll(bits[b] & ~before);
-    return NOWHERE;
-}
-
-/* The cursors to byte `at` of the window, not before where they are. */
-static void seek(struct window *w, uint32_t at)
-{
-    while (w->cuts.ends[w->end] < at)
-        w->end++;
-    while (w->cuts.feeds[w->feed] < at)
-        w->feed++;
-    w->mark = find_bit(w, w->marks, at);
-    w->quote = find_bit(w, w->quotes, at);
-    w->next = w->from + at;
-}
-
-/* The next window begins with the row at p, as far as there are whole blocks; the one after that is twice as large. */
-static void move(struct reader *r, const char *p)
-{
-    struct window *w = &r->window;
-    size_t blocks = (size_t)(w->limit - p) / BLOCK;
-    unsigned n = blocks < w->most ? (unsigned)blocks : w->most;
-    w->most = 2 * w->most < BLOCK_CUTS ? 2 * w->most : BLOCK_CUTS;
-    w->cut(p, n, &r->rule, &w->cuts);
-    w->cuts.ends[w->cuts.ends_n] = w->cuts.feeds[w->cuts.feeds_n] = NOWHERE;
-    w->from = p;
-    w->behind = p + (size_t)n * BLOCK;
-    w->end = w->feed = 0;
-    seek(w, 0);
-}
-
-/*
- * On to the row at p, in the window but not right behind the one before: what is between them took a closer look, and
- * may have been no row. False: quotes there were not what they looked like, as the line end before p is inside.
- */
-static bool pass_over(struct window *w, const char *p)
-{
-    seek(w, (uint32_t)(p - w->from));
-    return w->feed && w->cuts.feeds[w->feed - 1] == (uint32_t)(p - w->from) - 1;
-}
-
-/* Have the cursors at the row at p, and a window in which that ends; false: there is none. */
-static bool stand_at(struct reader *r, const char *p)
-{
-    struct window *w = &r->window;
-    bool inside = p >= w->next && p < w->behind;
-    if (!inside && (uintptr_t)p - (uintptr_t)w->chunk >= (size_t)(w->limit - w->chunk))
-        return false;
-    if (inside && p != w->next && !pass_over(w, p)) {
-        inside = false;
-        w->most = 1; /* the next row may be another one of those */
-    }
-    if (!inside)
-        move(r, p);
-    while (w->cuts.feeds[w->feed] == NOWHERE) {
-        size_t size = (size_t)(w->behind - w->from);
-        if (w->from == p && size == (size_t)BLOCK_CUTS * BLOCK)
-            w->rest = REST;
-        if (w->from == p && (w->rest || (size_t)(w->limit - w->behind) < BLOCK))
-            return false;
-        move(r, p);
-    }
-    return true;
-}
-
-/*
- * The row at p has a cell for each column, and no marks: *length is what it takes, with its LF, and the
- * ends of its cells, the last of which is that, are returned. NULL: it takes a closer look.
- */
-static const uint32_t *find_row(struct reader *r, const char *p, uint32_t *length)
-{
-    struct window *w = &r->window;
-    if (w->rest) {
-        w->rest--;
-        return NULL;
-    }
-    if (!stand_at(r, p))
-        return NULL;
-    const uint32_t *ends = w->cuts.ends + w->end;
-    uint32_t feed = w->cuts.feeds[w->feed], n = r->columns->n;
-    if (feed > w->mark || n > w->cuts.ends_n - w->end || ends[n - 1] != feed)
-        return NULL;
-    w->end += n;
-    w->feed++;
-    w->next = w->from + feed + 1;
-    *length = (uint32_t)(w->next - p);
-    return ends;
-}
 
 /*
  * The cells that end there, n of them, in a row that begins at byte `at` of the window: right behind what ends
@@ -443,16 +314,14 @@ static bool check_row(const struct reader *r, struct row *row, const char *end, 
 }
 
 /* Cells of the row at p that have quotes, none inside: what they say is between those. */
-static void take_off_quotes(struct reader *r, struct span *spans, const char *p)
+static void take_off_quotes(struct span *spans, uint32_t n, const char *p, char quote)
 {
-    struct window *w = &r->window;
-    for (uint32_t i = 0; i < r->columns->n; i++) {
-        if (spans[i].begin < spans[i].end && p[spans[i].begin] == r->rule.quote) {
+    for (uint32_t i = 0; i < n; i++) {
+        if (spans[i].begin < spans[i].end && p[spans[i].begin] == quote) {
             spans[i].begin++;
             spans[i].end--;
         }
     }
-    w->quote = find_bit(w, w->quotes, (uint32_t)(w->next - w->from));
 }
 
 /* The row at p as spans, if it is one of those and there is memory for it; else NULL. */
@@ -460,7 +329,8 @@ static struct node *parse_spans(struct reader *r, struct arena *arena, const cha
 {
     struct span *spans;
     uint32_t length, n = r->columns->n;
-    const uint32_t *ends = find_row(r, p, &length);
+    bool quoted;
+    const uint32_t *ends = tm_csv_window_row(&r->window, p, n, &length, &quoted);
     struct node *node = ends ? tm_node_new_spans(arena, &r->like, &spans) : NULL;
     if (!node)
         return NULL;
@@ -472,8 +342,8 @@ static struct node *parse_spans(struct reader *r, struct arena *arena, const cha
     }
     node->source = (struct slice){p, (size_t)(end - p)};
     node->line_end = (struct slice){end, (size_t)(next - end)};
-    if (r->window.quote < (uint32_t)(next - r->window.from))
-        take_off_quotes(r, spans, p);
+    if (quoted)
+        take_off_quotes(spans, n, p, r->dialect.quote);
     return node;
 }
 

@@ -8,11 +8,11 @@
 
 #include "format/format.h"
 
+/* Lines that are looked at closely: those to skip, and those whose quotes are not plainly around cells. */
 struct line_rule {
-    bool skips;   /* there may be lines to skip, which begin with white space or with ... */
-    char comment; /* ... this byte ('\n': none): those are looked at closely */
-    char
-        quote; /* '\n': none. Lines whose quotes are not plainly around cells are looked at closely */
+    bool skips;     /* there may be lines to skip: they begin with white space, */
+    char comment;   /* or with this byte ('\n': none) */
+    char quote;     /* '\n': there are none */
     char delimiter; /* of cells */
 };
 

@@ -59,8 +59,8 @@ static int write_cell(struct writer *w, struct buf *out, const struct field *f, 
 static int write_own(struct writer *w, struct buf *out, const struct node *record, err *e)
 {
     tm_buf_u32(out, record->live);
-    for (uint32_t i = 0; i < record->count; i++) {
-        const struct field *f = &node_fields(record)[i];
+    const struct field *f = node_fields(record), *end = f + record->count;
+    for (; f < end; f++) {
         if (f->value.kind == VALUE_NONE)
             continue;
         int status = write_cell(w, out, f, e);

@@ -109,8 +109,8 @@ static const struct field *find_line(const struct writer *w, const struct node *
 {
     const struct field *line = NULL;
     *status = TIDEMILL_OK;
-    for (uint32_t i = 0; i < record->count; i++) {
-        const struct field *f = &node_fields(record)[i];
+    const struct field *f = node_fields(record), *end = f + record->count;
+    for (; f < end; f++) {
         if (f->value.kind == VALUE_NONE)
             continue;
         if (slice_eq(f->key, line_name[0]))

@@ -3,12 +3,12 @@
  * that every call goes through, and how errors are raised.
  */
 #include "script/state.h"
-#include "script/plan.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "base/heap.h"
+#include "script/plan.h"
 #include "script/view.h"
 
 /* ---- memory ---- */
