@@ -20,7 +20,7 @@ struct csv_window {
     uint32_t end, feed;        /* cursors: the first ends and feeds that are not before `next`, */
     uint32_t mark, quote;      /* and where the first such mark and quote are, if anywhere */
     unsigned most;             /* blocks of the next window, */
-    unsigned rest; /* and rows that are read without one, as those before were longer than any */
+    unsigned rest; /* and rows that go without: those before were longer than any window */
     struct cut_rule rule;
     block_cut *cut;
     struct block_cuts cuts; /* behind the last of its ends and feeds stands UINT32_MAX */

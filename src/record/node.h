@@ -82,10 +82,9 @@ struct node {
     uint32_t assigned;   /* i + 1: field i, assigned or added, and nothing else, is not what the
                            source says; or ASSIGNED_NONE; or 0: nobody knows */
     struct field *slots; /* the fields: ask node_fields() for them, as long as there are spans */
-    const struct span
-        *spans;      /* not NULL: of the originals. A record of which nobody has asked for more than
-                                 a value or two, none of its originals is deleted */
-    uint32_t filled; /* with spans, i + 1: original i has a value in its slot; 0: none has */
+    /* Not NULL: of the originals of a row, of which nobody has asked for more than a value or two, and none is deleted. */
+    const struct span *spans;
+    uint32_t filled;     /* with spans, i + 1: original i has a value in its slot; 0: none has */
     struct node *parent; /* whom to tell of changes; NULL for a record */
     struct arena *arena;
     struct slice source; /* own bytes: JSON from bracket to bracket, CSV and text the record without
